@@ -1,0 +1,1 @@
+//! The one way out: HTTP and TLS client, egress policy.

@@ -1,0 +1,1 @@
+//! The doors: gRPC, OpenAI, REST, operations.

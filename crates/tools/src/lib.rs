@@ -1,0 +1,1 @@
+//! Doing things: the tools an agent may call.
