@@ -37,6 +37,8 @@ pub enum FailureCode {
     TimedOut,
     /// Somebody cancelled the turn.
     Cancelled,
+    /// The server stopped in the middle of the turn.
+    Interrupted,
     /// The provider refused our credentials.
     ModelUnauthorized,
     /// The provider asks us to slow down.
@@ -79,6 +81,7 @@ impl FailureCode {
             Self::BudgetExceeded => "budget_exceeded",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
             Self::ModelUnauthorized => "model_unauthorized",
             Self::ModelRateLimited => "model_rate_limited",
             Self::ModelRejected => "model_rejected",

@@ -116,6 +116,14 @@ impl Run {
             .push(call_id.to_owned());
     }
 
+    /// Notes that the caller's answer to this call comes too late.
+    pub(crate) fn forget_client(&self, call_id: &str) {
+        self.waiting_calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|waiting| waiting != call_id);
+    }
+
     /// Whether the last event is written.
     pub fn is_finished(&self) -> bool {
         self.log.changes.borrow().finished
