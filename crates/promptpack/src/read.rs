@@ -1,0 +1,115 @@
+//! Reading a pack: bytes in, a pack and findings out.
+
+use serde::Serialize;
+
+use crate::decode::Decoder;
+use crate::finding::{Code, Finding, Severity};
+use crate::{Pack, SpecVersion, check, json};
+
+/// What to do about keys that no version defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They are errors.
+    #[default]
+    Strict,
+    /// They are warnings, and kept in [`Pack::unknown`].
+    Lenient,
+}
+
+/// How a pack is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// What to do about unknown keys.
+    pub mode: Mode,
+    /// Whether parts of the pack that contradict each other (an unknown tool,
+    /// a fragment cycle, a default outside its own range) are errors instead
+    /// of warnings.
+    pub references_are_errors: bool,
+    /// Longest input, in bytes.
+    pub max_bytes: usize,
+    /// Deepest nesting of arrays and objects; more than 127 counts as 127.
+    pub max_depth: usize,
+    /// The newest version of the specification whose features are accepted.
+    pub max_version: Option<SpecVersion>,
+}
+
+impl Default for ReadOptions {
+    /// Strict, contradictions are warnings, 8 MiB, 64 levels, every version.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Strict,
+            references_are_errors: false,
+            max_bytes: 8 << 20,
+            max_depth: 64,
+            max_version: None,
+        }
+    }
+}
+
+/// What reading a pack gave.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The pack; there is one exactly when no finding is an error.
+    pub pack: Option<Pack>,
+    /// Everything found, in the order of the checks.
+    pub findings: Vec<Finding>,
+    /// The oldest version of the specification that has every feature used.
+    pub needs: SpecVersion,
+    /// Where the feature is that needs this version; none for 1.0.
+    pub needs_pointer: Option<String>,
+}
+
+impl Report {
+    /// Whether the pack can be used: no finding is an error.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.pack.is_some()
+    }
+
+    /// How many findings have the severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+/// Reads and checks a pack. Nothing but `bytes` is looked at.
+#[must_use]
+pub fn read(bytes: &[u8], options: &ReadOptions) -> Report {
+    let tree = match json::parse(bytes, options.max_bytes, options.max_depth) {
+        Ok(tree) => tree,
+        Err(error) => {
+            let finding = Finding {
+                code: error.code,
+                severity: Severity::Error,
+                pointer: error.pointer,
+                message: error.message,
+                expected: error.expected,
+                suggestion: None,
+            };
+            return Report {
+                pack: None,
+                findings: vec![finding],
+                needs: SpecVersion::V1_0,
+                needs_pointer: None,
+            };
+        }
+    };
+    let mut decoder = Decoder::new(options);
+    let pack = Pack::decode(&mut decoder, &tree.root);
+    let (mut findings, needs, needs_pointer) = decoder.finish();
+    if tree.has_duplicates {
+        for pointer in json::duplicate_keys(&tree.root) {
+            findings
+                .report(Code::DuplicateKey, pointer, "this key is in the object twice")
+                .expected("each key once");
+        }
+    }
+    if let Some(pack) = &pack {
+        check::run(pack, &mut findings);
+    }
+    let findings = findings.into_vec();
+    let usable = findings.iter().all(|finding| finding.severity < Severity::Error);
+    Report { pack: pack.filter(|_| usable), findings, needs, needs_pointer }
+}
