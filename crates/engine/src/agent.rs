@@ -142,7 +142,8 @@ impl Catalogue {
             .keys()
             .map(|key| Agent::new(loaded, key, model, toolbox))
             .collect::<Result<Vec<_>, _>>()?;
-        self.agents.extend(agents.into_iter().map(|agent| (agent.name.to_string(), Arc::new(agent))));
+        self.agents
+            .extend(agents.into_iter().map(|agent| (agent.name.to_string(), Arc::new(agent))));
         self.entries.insert(pack.id.clone(), format!("{}/{entry}", pack.id));
         Ok(())
     }
@@ -163,11 +164,8 @@ impl Catalogue {
     /// # Errors
     /// [`FailureCode::UnknownAgent`], naming those there are.
     pub fn find(&self, name: &str) -> Result<Arc<Agent>, Failure> {
-        let entry = if name.is_empty() {
-            self.entries.values().next()
-        } else {
-            self.entries.get(name)
-        };
+        let entry =
+            if name.is_empty() { self.entries.values().next() } else { self.entries.get(name) };
         let full = entry.map_or(name, String::as_str);
         if let Some(agent) = self.agents.get(full) {
             return Ok(Arc::clone(agent));
@@ -237,20 +235,21 @@ impl Agent {
     /// toolbox that the pack does not speak of at all: the operator who binds a tool that no
     /// prompt could list means it for every prompt, as the Omnia contract has it.
     fn bind(&mut self, toolbox: &Toolbox) -> Result<(), AgentError> {
-        let pack = Arc::clone(&self.pack);
-        let mut names: Vec<String> = self.prompt.tools.clone();
+        let listed: IndexMap<String, promptpack::Tool> =
+            self.prompt.tools.iter().map(|tool| (tool.name.clone(), tool.clone())).collect();
+        let spoken_of = |name: &String| {
+            self.pack.tools.contains_key(name)
+                || self.pack.tools.values().any(|tool| tool.name == *name)
+        };
+        let mut names: Vec<String> = listed.keys().cloned().collect();
         let bound = toolbox.server.keys().chain(toolbox.client.keys());
-        names.extend(
-            bound
-                .filter(|name| !pack.tools.contains_key(*name) && !self.is_blocked(name))
-                .cloned(),
-        );
+        names.extend(bound.filter(|name| !spoken_of(name) && !self.is_blocked(name)).cloned());
         let mut seen = Vec::new();
         for name in names {
             if seen.contains(&name) {
                 continue;
             }
-            let defined = pack.tools.get(&name);
+            let defined = listed.get(&name);
             if let Some(tool) = toolbox.server.get(&name) {
                 let checked = CheckedSpec::new(described(&name, defined, tool.spec()))?;
                 let bound = BoundTool { checked, tool: Arc::clone(tool) };
@@ -264,8 +263,11 @@ impl Agent {
             seen.push(name);
         }
         self.unbound_tools.extend(self.prompt.missing_tools.iter().cloned());
-        self.offered =
-            seen.iter().filter_map(|name| self.checked(name)).map(|tool| tool.spec.clone()).collect();
+        self.offered = seen
+            .iter()
+            .filter_map(|name| self.checked(name))
+            .map(|tool| tool.spec.clone())
+            .collect();
         Ok(())
     }
 
@@ -295,11 +297,9 @@ impl Agent {
 
 impl CheckedSpec {
     fn new(spec: ToolSpec) -> Result<Self, AgentError> {
-        let validator =
-            jsonschema::validator_for(&spec.parameters).map_err(|error| AgentError::Schema {
-                tool: spec.name.clone(),
-                reason: error.to_string(),
-            })?;
+        let validator = jsonschema::validator_for(&spec.parameters).map_err(|error| {
+            AgentError::Schema { tool: spec.name.clone(), reason: error.to_string() }
+        })?;
         Ok(Self { spec, validator })
     }
 
@@ -333,7 +333,8 @@ fn described(name: &str, defined: Option<&promptpack::Tool>, bound: &ToolSpec) -
     let parameters = defined.and_then(|tool| tool.parameters.clone());
     ToolSpec {
         name: name.to_owned(),
-        description: defined.map_or_else(|| bound.description.clone(), |tool| tool.description.clone()),
+        description: defined
+            .map_or_else(|| bound.description.clone(), |tool| tool.description.clone()),
         parameters: parameters.unwrap_or_else(|| match &bound.parameters {
             Value::Object(schema) if !schema.is_empty() => bound.parameters.clone(),
             _ => json!({ "type": "object", "properties": {} }),

@@ -206,9 +206,11 @@ impl Engine {
     /// # Errors
     /// [`FailureCode::UnknownSession`], [`FailureCode::StoreUnavailable`].
     pub async fn session(&self, owner: &Owner, id: &SessionId) -> Result<Session, Failure> {
-        self.parts.store.session(owner, id).await?.ok_or_else(|| {
-            Failure::new(FailureCode::UnknownSession, "there is no such session")
-        })
+        self.parts
+            .store
+            .session(owner, id)
+            .await?
+            .ok_or_else(|| Failure::new(FailureCode::UnknownSession, "there is no such session"))
     }
 
     /// Takes no more turns.

@@ -89,8 +89,6 @@ pub enum IdentityError {
     #[error("a run id is a UUID such as 0190b6f0-8d3a-7c1e-9f4e-2b1c5d6e7f80")]
     Run,
     /// Empty, too long, or with characters that do not travel well.
-    #[error(
-        "a session id is 1 to 128 printable ASCII characters without spaces or slashes"
-    )]
+    #[error("a session id is 1 to 128 printable ASCII characters without spaces or slashes")]
     Session,
 }

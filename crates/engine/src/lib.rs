@@ -19,10 +19,7 @@
 //! - [`run`]: a turn at work, and those who follow it.
 //! - [`message`], [`usage`], [`owner`], [`identity`]: the nouns.
 //! - [`ports`]: what the engine needs from others, as traits.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
 pub mod agent;
 pub mod engine;

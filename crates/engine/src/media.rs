@@ -80,17 +80,13 @@ fn check_media(config: &MediaConfig, media: &Media) -> Result<(), Failure> {
         return refused("the agent takes text only".into());
     }
     let formats = formats(media);
-    let custom = config
-        .custom
-        .iter()
-        .find(|(_, custom)| allows(&custom.allowed_formats, &formats) && !custom.allowed_formats.is_empty());
+    let custom = config.custom.iter().find(|(_, custom)| {
+        allows(&custom.allowed_formats, &formats) && !custom.allowed_formats.is_empty()
+    });
     let (kind, rule) = match custom {
         Some((name, custom)) => (
             name.as_str(),
-            Rule {
-                max_size_mb: custom.max_size_mb,
-                allowed_formats: &custom.allowed_formats,
-            },
+            Rule { max_size_mb: custom.max_size_mb, allowed_formats: &custom.allowed_formats },
         ),
         None => (media.kind.as_str(), rule(config, media.kind)),
     };
@@ -106,7 +102,9 @@ fn check_media(config: &MediaConfig, media: &Media) -> Result<(), Failure> {
         ));
     }
     match (rule.max_size_mb, &media.source) {
-        (Some(most), MediaSource::Base64(data)) if decoded_size(data) > u64::from(most) * MEGABYTE => {
+        (Some(most), MediaSource::Base64(data))
+            if decoded_size(data) > u64::from(most) * MEGABYTE =>
+        {
             Err(Failure::new(
                 FailureCode::TooLarge,
                 format!("the {kind} is larger than the {most} MB that the agent takes"),
@@ -146,7 +144,8 @@ fn allows(allowed: &[String], formats: &[String]) -> bool {
 
 /// The names that packs may use for what this is.
 fn formats(media: &Media) -> Vec<String> {
-    let mime_type = media.mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let mime_type =
+        media.mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if let Some((_, names)) = FORMATS.iter().find(|(known, _)| *known == mime_type) {
         return names.iter().map(|name| (*name).to_owned()).collect();
     }

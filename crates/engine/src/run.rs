@@ -110,10 +110,7 @@ impl Run {
 
     /// Notes that the caller owes an answer to this call.
     pub(crate) fn await_client(&self, call_id: &str) {
-        self.waiting_calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(call_id.to_owned());
+        self.waiting_calls.lock().unwrap_or_else(PoisonError::into_inner).push(call_id.to_owned());
     }
 
     /// Notes that the caller's answer to this call comes too late.
@@ -164,7 +161,8 @@ impl RunEvents {
     /// after the last one. Dropping the future loses nothing.
     pub async fn next_batch(&mut self) -> Option<Vec<Arc<LoggedEvent>>> {
         let seen = self.seen;
-        let state = *self.changes.wait_for(|state| state.last > seen || state.finished).await.ok()?;
+        let state =
+            *self.changes.wait_for(|state| state.last > seen || state.finished).await.ok()?;
         if state.last <= seen {
             return None;
         }

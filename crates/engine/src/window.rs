@@ -41,7 +41,8 @@ pub(crate) fn answer_open_calls(messages: &mut Vec<Message>) {
             index += 1;
         }
         if !open.is_empty() {
-            let parts = open.into_iter().map(|(call_id, name)| Part::ToolResult(not_run(call_id, name)));
+            let parts =
+                open.into_iter().map(|(call_id, name)| Part::ToolResult(not_run(call_id, name)));
             messages.insert(index, Message::new(Role::Tool, parts.collect()));
             index += 1;
         }

@@ -241,10 +241,9 @@ impl ModelError {
                 FailureCode::ContextTooLong,
                 "the conversation is too long for the model; start a new session or shorten it",
             ),
-            ModelErrorKind::Unsupported => (
-                FailureCode::UnsupportedContent,
-                "the model does not take this kind of content",
-            ),
+            ModelErrorKind::Unsupported => {
+                (FailureCode::UnsupportedContent, "the model does not take this kind of content")
+            }
             ModelErrorKind::Unavailable => (
                 FailureCode::ModelUnavailable,
                 "the model provider cannot be reached or is failing; try again later",
@@ -257,10 +256,9 @@ impl ModelError {
                 "the model provider's answer broke off; what arrived is kept and marked \
                  incomplete",
             ),
-            ModelErrorKind::Malformed => (
-                FailureCode::ModelMalformed,
-                "the model provider's answer could not be understood",
-            ),
+            ModelErrorKind::Malformed => {
+                (FailureCode::ModelMalformed, "the model provider's answer could not be understood")
+            }
         };
         let retry_after = self.retry_after;
         let mut message = message.to_owned();

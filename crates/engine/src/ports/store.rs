@@ -29,11 +29,7 @@ pub trait Store: Send + Sync {
     async fn create_session(&self, session: Session) -> Result<(), StoreError>;
 
     /// A session, if the owner has one of that name. Does not prolong its life.
-    async fn session(
-        &self,
-        owner: &Owner,
-        id: &SessionId,
-    ) -> Result<Option<Session>, StoreError>;
+    async fn session(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError>;
 
     /// The owner's sessions, the last used first: at most `limit` of those last used before
     /// the one named by `after`.

@@ -42,8 +42,7 @@ impl Turn {
             });
         }
         for call in calls.iter().filter(|call| client_tools.contains(&call.name)) {
-            self.run
-                .push(TurnEvent::ToolCall { call: call.clone(), execution: Execution::Client });
+            self.run.push(TurnEvent::ToolCall { call: call.clone(), execution: Execution::Client });
         }
         true
     }
@@ -59,7 +58,8 @@ impl Turn {
             let is_client = self.plan.client_tools.contains(&call.name);
             let execution = if is_client { Execution::Client } else { Execution::Server };
             if let Err(refusal) = self.admit(call) {
-                self.run.push(TurnEvent::ToolCall { call: call.clone(), execution: Execution::Server });
+                self.run
+                    .push(TurnEvent::ToolCall { call: call.clone(), execution: Execution::Server });
                 results[index] = Some(self.answered(call, Err(refusal)));
                 continue;
             }
@@ -143,7 +143,8 @@ impl Turn {
                 ToolResult {
                     call_id: call.id.clone(),
                     name: call.name.clone(),
-                    content: format!("the caller did not answer within {} s", time.as_secs()).into(),
+                    content: format!("the caller did not answer within {} s", time.as_secs())
+                        .into(),
                     is_error: true,
                 }
             }
