@@ -89,7 +89,9 @@ pub enum ToolChoice {
     Auto,
     /// It must use at least one.
     Required,
-    /// It must not.
+    /// It must not. The request's tools are there all the same, because some providers
+    /// (Anthropic) refuse a conversation with calls in it whose tools they are not told;
+    /// adapters for the others leave the tools out.
     None,
     /// It must use this one.
     Named(String),
