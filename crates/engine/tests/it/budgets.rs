@@ -77,7 +77,7 @@ async fn a_tool_result_has_its_size() {
 
 #[tokio::test]
 async fn old_exchanges_leave_the_window_and_stay_in_the_session() {
-    let limits = Limits { context_tokens: Some(60), ..Limits::default() };
+    let limits = Limits { context_tokens: Some(220), ..Limits::default() };
     let world = world_with(vec![vec![Say::Text("ok")]], limits, memory());
     let long = "x".repeat(150);
     for _ in 0..3 {

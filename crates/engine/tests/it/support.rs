@@ -211,7 +211,7 @@ pub fn world_with(answers: Vec<Vec<Say>>, limits: Limits, store: Arc<dyn Store>)
 }
 
 pub fn memory() -> Arc<dyn Store> {
-    bartizan_store::Memory::new(Arc::new(SystemClock))
+    bartizan_store::Memory::new(Arc::new(SystemClock), Default::default())
 }
 
 pub fn world(answers: Vec<Vec<Say>>) -> World {
