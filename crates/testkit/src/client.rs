@@ -31,19 +31,14 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
+        let (sender, connection) =
+            handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
             // Its error reaches the request that waits on it.
             let _ = connection.await;
         });
         let host = HeaderValue::from_str(&address.to_string()).map_err(io::Error::other)?;
-        Ok(Self {
-            sender,
-            host,
-            driver,
-        })
+        Ok(Self { sender, host, driver })
     }
 
     /// Sends a request and returns when the response's head is there.
@@ -64,16 +59,10 @@ impl Connection {
         map.insert(HOST, self.host.clone());
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(io::Error::other)?;
-            map.insert(
-                name,
-                HeaderValue::from_str(value).map_err(io::Error::other)?,
-            );
+            map.insert(name, HeaderValue::from_str(value).map_err(io::Error::other)?);
         }
         self.sender.ready().await.map_err(io::Error::other)?;
-        self.sender
-            .send_request(request)
-            .await
-            .map_err(io::Error::other)
+        self.sender.send_request(request).await.map_err(io::Error::other)
     }
 
     /// Posts a JSON text and returns when the response's head is there.
@@ -145,19 +134,12 @@ async fn once(
 ) -> io::Result<Answer> {
     let exchange = async {
         let mut connection = Connection::open(address).await?;
-        let headers: &[(&str, &str)] = if body.is_empty() {
-            &[]
-        } else {
-            &[(CONTENT_TYPE.as_str(), "application/json")]
-        };
+        let headers: &[(&str, &str)] =
+            if body.is_empty() { &[] } else { &[(CONTENT_TYPE.as_str(), "application/json")] };
         let response = connection.send(method, path, headers, body).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
+        Ok(Answer { status: head.status, headers: head.headers, body })
     };
     tokio::time::timeout(limit, exchange)
         .await

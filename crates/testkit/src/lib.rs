@@ -12,10 +12,11 @@
 //! - [`process`]: starts a real server process, waits until it is ready, kills it
 //! - [`procfs`]: what the kernel says about a process: processor time, memory, sockets
 //! - [`client`]: a small HTTP/1.1 client over one kept connection
+//! - [`bench`]: the benchmark of the release binary
 //! - [`received`]: what the servers above record of each request
 //! - `listen`: the accept loop that both servers share
 //!
-//! Programs: `scripted-upstream` (the model server by hand and for Python tests).
+//! Programs: `scripted-upstream` (the model server by hand and for Python tests) and `bench`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,9 +25,15 @@
     clippy::print_stderr,
     reason = "test support: stopping with a message is how a test fails, and programs here print tables"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what only one shipped room may do (connect, read the environment, start a process) is \
+              what tests of all rooms are made of"
+)]
 
 mod listen;
 
+pub mod bench;
 pub mod client;
 pub mod process;
 pub mod procfs;

@@ -49,11 +49,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     }
     // target/PROFILE/deps/test-HASH or target/PROFILE/program
     let this = env::current_exe().ok()?;
-    let mut candidates = this
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name));
+    let mut candidates = this.ancestors().skip(1).take(2).map(|folder| folder.join(name));
     candidates.find(|path| path.is_file())
 }
 
@@ -99,8 +95,7 @@ impl Launch {
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         let arguments = arguments.into_iter();
-        self.arguments
-            .extend(arguments.map(|argument| argument.as_ref().to_owned()));
+        self.arguments.extend(arguments.map(|argument| argument.as_ref().to_owned()));
         self
     }
 
@@ -133,10 +128,7 @@ impl Launch {
     pub async fn start(self) -> Running {
         let [http, grpc, ops] = self.addresses.unwrap_or_else(free_addresses);
         let home = TempDir::new().expect("a temporary directory");
-        let data = self
-            .data
-            .clone()
-            .unwrap_or_else(|| home.path().join("data"));
+        let data = self.data.clone().unwrap_or_else(|| home.path().join("data"));
         let mut command = self.command(home.path());
         command
             .env("BARTIZAN_HTTP__ADDRESS", http.to_string())
@@ -150,18 +142,7 @@ impl Launch {
         let stdout = Captured::of(child.stdout.take().expect("a pipe"));
         let stderr = Captured::of(child.stderr.take().expect("a pipe"));
         let pid = child.id().expect("a process that was not waited for");
-        Running {
-            http,
-            grpc,
-            ops,
-            data,
-            pid,
-            started,
-            child,
-            stdout,
-            stderr,
-            _home: home,
-        }
+        Running { http, grpc, ops, data, pid, started, child, stdout, stderr, _home: home }
     }
 
     /// Runs it as a command to its end.
@@ -176,9 +157,7 @@ impl Launch {
         }
         command.envs(self.environment);
         let output = tokio::time::timeout(limit, command.output()).await;
-        let output = output
-            .expect("an end in time")
-            .expect("the program to start");
+        let output = output.expect("an end in time").expect("the program to start");
         Finished {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -252,24 +231,29 @@ impl Running {
     /// # Panics
     /// With what it wrote, when it ended instead or is not ready in 30 seconds.
     pub async fn ready(&mut self) -> Duration {
+        self.try_ready().await.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    /// The same, for programs.
+    ///
+    /// # Errors
+    /// With what it wrote, when it ended instead or is not ready in 30 seconds.
+    pub async fn try_ready(&mut self) -> io::Result<Duration> {
         loop {
             let waited = self.started.elapsed();
             let answer = client::get(self.ops, "/readyz", Duration::from_secs(5)).await;
             if answer.is_ok_and(|answer| answer.status == 200) {
-                return self.started.elapsed();
+                return Ok(self.started.elapsed());
             }
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                panic!(
-                    "the server ended with {status} before it was ready:\n{}",
-                    self.stderr()
-                );
-            }
-            let log = self.stderr();
-            assert!(
-                waited < READY_LIMIT,
-                "the server is not ready after {waited:?}:\n{log}"
-            );
-            tokio::time::sleep(Duration::from_micros(500)).await;
+            let fault = match self.child.try_wait()? {
+                Some(status) => format!("the server ended with {status} before it was ready"),
+                None if waited > READY_LIMIT => format!("the server is not ready after {waited:?}"),
+                None => {
+                    tokio::time::sleep(Duration::from_micros(500)).await;
+                    continue;
+                }
+            };
+            return Err(io::Error::other(format!("{fault}:\n{}", self.stderr())));
         }
     }
 
@@ -298,10 +282,7 @@ impl Running {
         // code or one more library.
         let kill = format!("kill -{name} {}", self.pid);
         let status = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "cannot do: {kill}"
-        );
+        assert!(status.is_ok_and(|status| status.success()), "cannot do: {kill}");
     }
 
     /// Waits for its end.

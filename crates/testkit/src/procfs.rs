@@ -44,17 +44,10 @@ pub fn memory(pid: u32) -> io::Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim_start_matches(':')
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()
+        line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
     };
     match (field("VmRSS"), field("VmHWM")) {
-        (Some(resident_kib), Some(peak_kib)) => Ok(Memory {
-            resident_kib,
-            peak_kib,
-        }),
+        (Some(resident_kib), Some(peak_kib)) => Ok(Memory { resident_kib, peak_kib }),
         // A process that has ended but was not waited for has no memory lines.
         _ => Err(io::Error::other("the process has ended")),
     }
@@ -93,9 +86,7 @@ pub fn sockets(pid: u32) -> io::Result<Vec<Socket>> {
             continue;
         };
         let target = target.to_string_lossy();
-        if let Some(inode) = target
-            .strip_prefix("socket:[")
-            .and_then(|rest| rest.strip_suffix(']'))
+        if let Some(inode) = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'))
         {
             inodes.insert(inode.to_owned());
         }
@@ -117,12 +108,7 @@ pub fn sockets(pid: u32) -> io::Result<Vec<Socket>> {
             let (Some(local), Some(remote)) = (endpoint(local), endpoint(remote)) else {
                 continue;
             };
-            sockets.push(Socket {
-                protocol,
-                local,
-                remote,
-                listening: state == "0A",
-            });
+            sockets.push(Socket { protocol, local, remote, listening: state == "0A" });
         }
     }
     Ok(sockets)
@@ -152,10 +138,7 @@ mod tests {
     #[test]
     fn endpoints_are_read_in_the_machines_byte_order() {
         let four = u32::from_ne_bytes([127, 0, 0, 1]);
-        assert_eq!(
-            endpoint(&format!("{four:08X}:1F90")),
-            Some("127.0.0.1:8080".parse().unwrap())
-        );
+        assert_eq!(endpoint(&format!("{four:08X}:1F90")), Some("127.0.0.1:8080".parse().unwrap()));
         let last = u32::from_ne_bytes([0, 0, 0, 1]);
         assert_eq!(
             endpoint(&format!("{:024X}{last:08X}:0050", 0)),
@@ -179,10 +162,6 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let found = sockets(std::process::id()).unwrap();
-        assert!(
-            found
-                .iter()
-                .any(|socket| socket.local == address && socket.listening)
-        );
+        assert!(found.iter().any(|socket| socket.local == address && socket.listening));
     }
 }

@@ -72,10 +72,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(recording: Recording) -> Self {
-        Self {
-            recording,
-            ..Self::default()
-        }
+        Self { recording, ..Self::default() }
     }
 
     /// Counts a request and returns its index, from zero.

@@ -43,13 +43,8 @@ pub struct ToolReply {
 #[derive(Clone, Debug)]
 enum Content {
     Echo,
-    Fixed {
-        content_type: &'static str,
-        bytes: Bytes,
-    },
-    Endless {
-        limit: u64,
-    },
+    Fixed { content_type: &'static str, bytes: Bytes },
+    Endless { limit: u64 },
     Cut(Bytes),
 }
 
@@ -68,21 +63,12 @@ impl ToolReply {
     /// A body of any type, JSON or not.
     pub fn text(content_type: &'static str, text: &str) -> Self {
         let bytes = Bytes::copy_from_slice(text.as_bytes());
-        Self::of(
-            200,
-            Content::Fixed {
-                content_type,
-                bytes,
-            },
-        )
+        Self::of(200, Content::Fixed { content_type, bytes })
     }
 
     /// A status with a small JSON body.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::json(&json!({"error": format!("scripted status {status}")}))
-        }
+        Self { status, ..Self::json(&json!({"error": format!("scripted status {status}")})) }
     }
 
     /// A redirect.
@@ -102,10 +88,7 @@ impl ToolReply {
 
     /// Never answers.
     pub fn hang() -> Self {
-        Self {
-            hang: true,
-            ..Self::echo()
-        }
+        Self { hang: true, ..Self::echo() }
     }
 
     /// Sets the status.
@@ -130,13 +113,7 @@ impl ToolReply {
     }
 
     fn of(status: u16, content: Content) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content,
-            delay: Duration::ZERO,
-            hang: false,
-        }
+        Self { status, headers: Vec::new(), content, delay: Duration::ZERO, hang: false }
     }
 }
 
@@ -172,9 +149,7 @@ impl ToolServer {
     /// When loopback cannot be listened on.
     pub async fn choose(choose: impl Fn(&Received) -> ToolReply + Send + Sync + 'static) -> Self {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::start_on(anywhere, Recording::Everything, choose)
-            .await
-            .expect("a free loopback port")
+        Self::start_on(anywhere, Recording::Everything, choose).await.expect("a free loopback port")
     }
 
     /// Starts on a given address with a reply made from each request.
@@ -233,10 +208,7 @@ async fn answer(request: Request<Incoming>, choose: Chooser, log: Arc<Log>) -> R
     }
     let (content_type, body) = match reply.content {
         Content::Echo => ("application/json", whole(echo(&received).to_string())),
-        Content::Fixed {
-            content_type,
-            bytes,
-        } => (content_type, whole(bytes)),
+        Content::Fixed { content_type, bytes } => (content_type, whole(bytes)),
         Content::Endless { limit } => ("text/plain", endless(limit)),
         Content::Cut(start) => ("application/json", cut(start)),
     };

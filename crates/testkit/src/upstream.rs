@@ -56,9 +56,7 @@ impl Upstream {
     /// When loopback cannot be listened on.
     pub async fn start(script: impl Into<Script>) -> Self {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::start_on(anywhere, script, Recording::Everything)
-            .await
-            .expect("a free loopback port")
+        Self::start_on(anywhere, script, Recording::Everything).await.expect("a free loopback port")
     }
 
     /// Starts on a given address.
@@ -73,11 +71,8 @@ impl Upstream {
         let script: Arc<Script> = Arc::new(script.into());
         let log = Arc::new(Log::new(recording));
         let accept_delay = script.accept_delay;
-        let answering = Arc::new(Answering {
-            script,
-            log: Arc::clone(&log),
-            next_step: AtomicUsize::new(0),
-        });
+        let answering =
+            Arc::new(Answering { script, log: Arc::clone(&log), next_step: AtomicUsize::new(0) });
         let handler = Arc::new(move |request| {
             let answering = Arc::clone(&answering);
             Box::pin(async move { answering.answer(request).await }) as crate::listen::Answer
@@ -173,12 +168,6 @@ fn no_such_path(received: &Received) -> Response<Body> {
             json!({"id": "scripted", "object": "model", "created": 0, "owned_by": "testkit"});
         return json(StatusCode::OK, &json!({"object": "list", "data": [model]}));
     }
-    let message = format!(
-        "the scripted upstream serves no {} {}",
-        received.method, received.path
-    );
-    json(
-        StatusCode::NOT_FOUND,
-        &wire::error(Protocol::OpenAi, 404, &message),
-    )
+    let message = format!("the scripted upstream serves no {} {}", received.method, received.path);
+    json(StatusCode::NOT_FOUND, &wire::error(Protocol::OpenAi, 404, &message))
 }

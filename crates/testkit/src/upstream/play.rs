@@ -86,13 +86,7 @@ fn document(exchange: &Exchange, reply: &Reply) -> Response<Body> {
         }
     }
     let mut response = respond(exchange.content_type(), acting(acts));
-    if matches!(
-        reply.fault,
-        Some(Fault {
-            kind: FaultKind::Cut | FaultKind::Stall,
-            ..
-        })
-    ) {
+    if matches!(reply.fault, Some(Fault { kind: FaultKind::Cut | FaultKind::Stall, .. })) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response
@@ -126,11 +120,7 @@ fn acts(exchange: &Exchange, reply: &Reply, frames: Vec<Frame>) -> Vec<Act> {
             fault = None;
         }
         if frame.piece {
-            let delay = if pieces == 0 {
-                reply.first_delay
-            } else {
-                reply.chunk_delay
-            };
+            let delay = if pieces == 0 { reply.first_delay } else { reply.chunk_delay };
             if !delay.is_zero() {
                 acts.push(Act::Wait(delay));
             }
@@ -169,9 +159,7 @@ fn acting(acts: Vec<Act>) -> Body {
 
 fn respond(content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

@@ -27,10 +27,9 @@ pub fn named(name: &str) -> Option<Script> {
         "fast" => fast(),
         "real" => real(),
         "tool" => tool_round_before(fast(), Reply::default()),
-        "real-tool" => tool_round_before(
-            real(),
-            Reply::default().first_delay(Duration::from_millis(300)),
-        ),
+        "real-tool" => {
+            tool_round_before(real(), Reply::default().first_delay(Duration::from_millis(300)))
+        }
         "slow" => slow(60, Duration::from_secs(1)),
         _ => return None,
     })
@@ -38,9 +37,7 @@ pub fn named(name: &str) -> Option<Script> {
 
 /// The text that a profile of so many pieces says.
 pub fn text(pieces: usize) -> Vec<String> {
-    (0..pieces)
-        .map(|number| format!("word{number:02} "))
-        .collect()
+    (0..pieces).map(|number| format!("word{number:02} ")).collect()
 }
 
 /// 20 pieces at once.

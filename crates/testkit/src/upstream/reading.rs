@@ -13,12 +13,7 @@ pub fn offered_tools(request: &Value) -> Vec<String> {
             .iter()
             .find_map(|key| tool[key].as_array());
         let named = [&tool["function"]["name"], &tool["name"]];
-        names.extend(
-            named
-                .into_iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned),
-        );
+        names.extend(named.into_iter().filter_map(Value::as_str).map(str::to_owned));
         for function in declared.into_iter().flatten() {
             names.extend(function["name"].as_str().map(str::to_owned));
         }
@@ -34,9 +29,7 @@ pub fn ends_with_tool_result(request: &Value) -> bool {
         .find_map(|key| request[key].as_array())
         .and_then(|messages| messages.last());
     let Some(last) = last else { return false };
-    let blocks = ["content", "parts"]
-        .iter()
-        .find_map(|key| last[key].as_array());
+    let blocks = ["content", "parts"].iter().find_map(|key| last[key].as_array());
     let is_result = |block: &Value| {
         block["type"] == "tool_result"
             || block.get("functionResponse").is_some()

@@ -38,18 +38,12 @@ pub struct Script {
 impl Script {
     /// One reply per request in order; the last repeats.
     pub fn new(steps: impl IntoIterator<Item = Reply>) -> Self {
-        Self {
-            steps: steps.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { steps: steps.into_iter().collect(), ..Self::default() }
     }
 
     /// A reply made from each request.
     pub fn choose(choose: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
-        Self {
-            chooser: Some(Arc::new(choose)),
-            ..Self::default()
-        }
+        Self { chooser: Some(Arc::new(choose)), ..Self::default() }
     }
 
     /// Makes every connection wait after it was accepted.
@@ -122,30 +116,19 @@ impl Reply {
     pub fn text<S: Into<String>>(pieces: impl IntoIterator<Item = S>) -> Self {
         let text: Vec<String> = pieces.into_iter().map(Into::into).collect();
         let usage = Usage::of(10, text.len() as u64);
-        Self {
-            text,
-            usage: Some(usage),
-            ..Self::default()
-        }
+        Self { text, usage: Some(usage), ..Self::default() }
     }
 
     /// Calls of tools, with token counts.
     pub fn tool_calls(calls: impl IntoIterator<Item = ToolCall>) -> Self {
         let tool_calls: Vec<ToolCall> = calls.into_iter().collect();
         let usage = Usage::of(10, tool_calls.len() as u64);
-        Self {
-            tool_calls,
-            usage: Some(usage),
-            ..Self::default()
-        }
+        Self { tool_calls, usage: Some(usage), ..Self::default() }
     }
 
     /// An error with this status in the provider's own shape.
     pub fn status(status: u16) -> Self {
-        Self {
-            status: Some(status),
-            ..Self::default()
-        }
+        Self { status: Some(status), ..Self::default() }
     }
 
     /// Status 429 that asks to come back after so many seconds.
@@ -155,10 +138,7 @@ impl Reply {
 
     /// A request that is read and never answered.
     pub fn hang() -> Self {
-        Self {
-            hang: true,
-            ..Self::default()
-        }
+        Self { hang: true, ..Self::default() }
     }
 
     /// Reasoning before the text.
@@ -288,11 +268,7 @@ impl ToolCall {
     /// A call whose arguments arrive in pieces of a few characters.
     pub fn new(id: &str, name: &str, arguments: &Value) -> Self {
         let text: Vec<char> = arguments.to_string().chars().collect();
-        Self::pieces(
-            id,
-            name,
-            text.chunks(7).map(|piece| piece.iter().collect::<String>()),
-        )
+        Self::pieces(id, name, text.chunks(7).map(|piece| piece.iter().collect::<String>()))
     }
 
     /// A call whose arguments arrive in exactly these pieces.
@@ -336,11 +312,7 @@ pub struct Usage {
 impl Usage {
     /// Counts without cache and reasoning.
     pub fn of(input: u64, output: u64) -> Self {
-        Self {
-            input,
-            output,
-            ..Self::default()
-        }
+        Self { input, output, ..Self::default() }
     }
 }
 

@@ -11,9 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 /// # Panics
 /// When loopback cannot be listened on.
 pub async fn refused_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .expect("a free loopback port");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
     listener.local_addr().expect("a bound address")
 }
 
@@ -44,11 +42,7 @@ impl Unreachable {
         {
             waiting.push(connected?);
         }
-        Ok(Self {
-            address,
-            _listener: listener,
-            _waiting: waiting,
-        })
+        Ok(Self { address, _listener: listener, _waiting: waiting })
     }
 
     /// Where connects hang.

@@ -35,17 +35,11 @@ pub(super) struct Frame {
 
 impl Frame {
     fn piece(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            piece: true,
-        }
+        Self { bytes: bytes.into(), piece: true }
     }
 
     fn envelope(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            piece: false,
-        }
+        Self { bytes: bytes.into(), piece: false }
     }
 }
 
@@ -87,9 +81,7 @@ impl Exchange {
             protocol,
             streamed,
             model,
-            stream_usage: body["stream_options"]["include_usage"]
-                .as_bool()
-                .unwrap_or(false),
+            stream_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
             number,
         })
     }
@@ -124,11 +116,7 @@ impl Exchange {
 
     /// The event by which the provider reports a failure in the middle of a stream.
     pub(super) fn error_frame(&self) -> Bytes {
-        let error = error(
-            self.protocol,
-            500,
-            "scripted error in the middle of the stream",
-        );
+        let error = error(self.protocol, 500, "scripted error in the middle of the stream");
         match self.protocol {
             Protocol::OpenAi | Protocol::Gemini => data(&error),
             Protocol::Anthropic => anthropic::event("error", &error),

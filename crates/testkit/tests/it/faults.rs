@@ -37,10 +37,7 @@ async fn a_cut_arrives_after_exactly_so_many_pieces_as_a_broken_connection() {
     for path in PATHS {
         let (text, clean) = read(&format!("{}{path}", upstream.url())).await;
         assert!(!clean, "{path}");
-        assert!(
-            text.contains("two") && !text.contains("three"),
-            "{path}: {text}"
-        );
+        assert!(text.contains("two") && !text.contains("three"), "{path}: {text}");
     }
 }
 
@@ -95,11 +92,7 @@ async fn a_stall_sends_what_came_before_and_then_nothing() {
             text.push_str(&String::from_utf8_lossy(&piece.unwrap()));
         }
     };
-    assert!(
-        tokio::time::timeout(Duration::from_millis(300), read_on)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(300), read_on).await.is_err());
     assert!(text.contains("one") && !text.contains("two"), "{text}");
 }
 
@@ -107,10 +100,7 @@ async fn a_stall_sends_what_came_before_and_then_nothing() {
 async fn a_hanging_reply_is_recorded_and_never_answered() {
     let upstream = Upstream::start(Reply::hang()).await;
     let url = format!("{}/v1/messages", upstream.url());
-    let request = http()
-        .post(url)
-        .timeout(Duration::from_millis(200))
-        .json(&json!({}));
+    let request = http().post(url).timeout(Duration::from_millis(200)).json(&json!({}));
     assert!(request.send().await.unwrap_err().is_timeout());
     assert_eq!(upstream.hits(), 1);
 }
@@ -120,20 +110,10 @@ async fn whole_answers_can_be_cut_short_and_garbled() {
     let body = |reply: Reply| async move {
         let upstream = Upstream::start(reply).await;
         let url = format!("{}/v1/chat/completions", upstream.url());
-        http()
-            .post(url)
-            .json(&json!({}))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
+        http().post(url).json(&json!({})).send().await.unwrap().text().await
     };
     assert!(body(Reply::text(["one"]).cut_after(1)).await.is_err());
-    for reply in [
-        Reply::text(["one"]).end_after(1),
-        Reply::text(["one"]).garbage_after(1),
-    ] {
+    for reply in [Reply::text(["one"]).end_after(1), Reply::text(["one"]).garbage_after(1)] {
         let text = body(reply).await.unwrap();
         assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");
     }
@@ -143,20 +123,11 @@ async fn whole_answers_can_be_cut_short_and_garbled() {
 async fn statuses_come_with_headers_and_an_error_in_the_providers_shape() {
     let upstream = Upstream::start(Script::new([Reply::too_many_requests(7)])).await;
     let pointers = ["/error/code", "/error/type", "/error/status", "/error"];
-    let words = [
-        "rate_limit_exceeded",
-        "rate_limit_error",
-        "RESOURCE_EXHAUSTED",
-        "scripted status 429",
-    ];
+    let words =
+        ["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED", "scripted status 429"];
     for ((path, pointer), word) in PATHS.into_iter().zip(pointers).zip(words) {
         let url = format!("{}{path}", upstream.url());
-        let response = http()
-            .post(url)
-            .json(&json!({"stream": true}))
-            .send()
-            .await
-            .unwrap();
+        let response = http().post(url).json(&json!({"stream": true})).send().await.unwrap();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["retry-after"], "7");
         let document: Value = response.json().await.unwrap();
@@ -168,18 +139,13 @@ async fn statuses_come_with_headers_and_an_error_in_the_providers_shape() {
 async fn a_status_can_carry_any_body() {
     let upstream = Upstream::start(Reply::status(502).body("<html>bad gateway</html>")).await;
     let url = format!("{}/v1/chat/completions", upstream.url());
-    assert_eq!(
-        post(&url, &json!({})).await,
-        (502, "<html>bad gateway</html>".to_owned())
-    );
+    assert_eq!(post(&url, &json!({})).await, (502, "<html>bad gateway</html>".to_owned()));
 }
 
 #[tokio::test]
 async fn delays_are_kept() {
     let delay = Duration::from_millis(60);
-    let reply = Reply::text(["a", "b", "c"])
-        .first_delay(delay)
-        .chunk_delay(delay);
+    let reply = Reply::text(["a", "b", "c"]).first_delay(delay).chunk_delay(delay);
     let upstream = Upstream::start(reply).await;
     let started = std::time::Instant::now();
     let (text, clean) = read(&format!("{}/v1/chat/completions", upstream.url())).await;
@@ -193,12 +159,7 @@ async fn delays_are_kept() {
 async fn dropping_the_upstream_closes_its_connections_and_its_port() {
     let upstream = Upstream::start(Reply::text(["one", "two"]).stall_after(1)).await;
     let url = format!("{}/v1/chat/completions", upstream.url());
-    let response = http()
-        .post(&url)
-        .json(&json!({"stream": true}))
-        .send()
-        .await
-        .unwrap();
+    let response = http().post(&url).json(&json!({"stream": true})).send().await.unwrap();
     let mut stream = response.bytes_stream();
     assert!(stream.next().await.unwrap().is_ok());
     drop(upstream);
@@ -212,9 +173,7 @@ async fn addresses_that_refuse_and_that_never_answer_a_connect() {
     let refused = format!("http://{}/", refused_address().await);
     assert!(http().get(refused).send().await.unwrap_err().is_connect());
     let unreachable = Unreachable::start().await.unwrap();
-    let request = http()
-        .get(unreachable.url())
-        .timeout(Duration::from_millis(300));
+    let request = http().get(unreachable.url()).timeout(Duration::from_millis(300));
     assert!(request.send().await.unwrap_err().is_timeout());
 }
 
@@ -223,10 +182,7 @@ async fn an_accept_delay_holds_back_the_first_byte() {
     let script = Script::from(Reply::text(["late"])).accept_delay(Duration::from_millis(400));
     let upstream = Upstream::start(script).await;
     let url = format!("{}/v1/chat/completions", upstream.url());
-    let request = http()
-        .post(&url)
-        .json(&json!({}))
-        .timeout(Duration::from_millis(100));
+    let request = http().post(&url).json(&json!({})).timeout(Duration::from_millis(100));
     assert!(request.send().await.unwrap_err().is_timeout());
     let (status, _) = post(&url, &json!({})).await;
     assert_eq!(status, 200);

@@ -23,17 +23,9 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("bartizan-store", &["bartizan-engine", "bartizan-net"]),
     (
         "bartizan-tools",
-        &[
-            "bartizan-engine",
-            "bartizan-net",
-            "bartizan-sandbox",
-            "bartizan-perturb",
-        ],
+        &["bartizan-engine", "bartizan-net", "bartizan-sandbox", "bartizan-perturb"],
     ),
-    (
-        "bartizan-server",
-        &["bartizan-engine", "promptpack", "bartizan-gate"],
-    ),
+    ("bartizan-server", &["bartizan-engine", "promptpack", "bartizan-gate"]),
     (
         "bartizan",
         &[
@@ -59,9 +51,7 @@ fn faults(metadata: &Value) -> Vec<String> {
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
         let Some(allowed) = layers.get(name) else {
-            faults.push(format!(
-                "{name} has no place in the layers: add it to tests/it/layers.rs"
-            ));
+            faults.push(format!("{name} has no place in the layers: add it to tests/it/layers.rs"));
             continue;
         };
         for dependency in package["dependencies"].as_array().unwrap() {
@@ -78,13 +68,7 @@ fn faults(metadata: &Value) -> Vec<String> {
 #[test]
 fn no_crate_depends_on_one_above_or_beside_it() {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(workspace())
         .output()
         .unwrap();

@@ -3,9 +3,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "stopping with a message is how a test fails"
+    clippy::disallowed_methods,
+    reason = "stopping with a message is how a test fails, and here clients and processes are made directly"
 )]
 
+mod bench;
 mod faults;
 mod layers;
 mod process;

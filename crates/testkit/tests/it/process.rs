@@ -16,18 +16,9 @@ fn upstream() -> Launch {
 async fn the_program_serves_a_script_file_and_prints_its_url() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script.json");
-    std::fs::write(
-        &file,
-        json!({"steps": [{"text": ["from a file"]}]}).to_string(),
-    )
-    .unwrap();
+    std::fs::write(&file, json!({"steps": [{"text": ["from a file"]}]}).to_string()).unwrap();
     let [address, ..] = process::free_addresses();
-    let arguments = [
-        "--address",
-        &address.to_string(),
-        "--script",
-        &file.to_string_lossy(),
-    ];
+    let arguments = ["--address", &address.to_string(), "--script", &file.to_string_lossy()];
     let mut server = upstream().args(arguments).start().await;
     let url = format!("http://{address}\n");
     tokio::time::timeout(LIMIT, async {
@@ -37,17 +28,11 @@ async fn the_program_serves_a_script_file_and_prints_its_url() {
     })
     .await
     .unwrap();
-    let answer = client::post(address, "/v1/chat/completions", &json!({}), LIMIT)
-        .await
-        .unwrap();
+    let answer = client::post(address, "/v1/chat/completions", &json!({}), LIMIT).await.unwrap();
     assert!(answer.text().contains("from a file"));
 
     let sockets = server.sockets().unwrap();
-    assert!(
-        sockets
-            .iter()
-            .any(|socket| socket.listening && socket.local == address)
-    );
+    assert!(sockets.iter().any(|socket| socket.listening && socket.local == address));
     assert!(server.memory().unwrap().resident_kib > 0);
     assert!(server.cpu_time().is_ok());
     assert!(server.is_running());
@@ -67,21 +52,12 @@ async fn a_killed_process_is_gone_when_kill_returns() {
 
 #[tokio::test]
 async fn a_command_runs_to_its_end_without_the_callers_environment() {
-    let finished = upstream()
-        .args(["--script", "/nonexistent.json"])
-        .run(LIMIT)
-        .await;
+    let finished = upstream().args(["--script", "/nonexistent.json"]).run(LIMIT).await;
     assert_eq!(finished.code, Some(65));
     assert!(finished.stderr.contains("/nonexistent.json"));
-    let finished = Launch::new("/usr/bin/env")
-        .env("GIVEN", "1")
-        .run(LIMIT)
-        .await;
-    let mut names: Vec<&str> = finished
-        .stdout
-        .lines()
-        .filter_map(|line| line.split('=').next())
-        .collect();
+    let finished = Launch::new("/usr/bin/env").env("GIVEN", "1").run(LIMIT).await;
+    let mut names: Vec<&str> =
+        finished.stdout.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
     assert_eq!(names, ["GIVEN", "HOME", "PATH"]);
 }

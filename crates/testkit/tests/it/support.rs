@@ -29,9 +29,7 @@ pub async fn post(url: &str, body: &Value) -> (u16, String) {
 /// The payloads of a body of server-sent events, `[DONE]` included as a string.
 pub fn events(body: &str) -> Vec<Value> {
     let lines = body.lines().filter_map(|line| line.strip_prefix("data: "));
-    lines
-        .map(|data| serde_json::from_str(data).unwrap_or_else(|_| data.into()))
-        .collect()
+    lines.map(|data| serde_json::from_str(data).unwrap_or_else(|_| data.into())).collect()
 }
 
 /// The workspace's folder.

@@ -11,13 +11,8 @@ use crate::support::{http, http_builder};
 async fn it_echoes_and_records_what_it_was_sent() {
     let tools = ToolServer::start([]).await;
     let url = format!("{}/orders/42?full=1", tools.url());
-    let response = http()
-        .put(url)
-        .header("x-tenant", "acme")
-        .json(&json!({"a": 1}))
-        .send()
-        .await
-        .unwrap();
+    let response =
+        http().put(url).header("x-tenant", "acme").json(&json!({"a": 1})).send().await.unwrap();
     let echo: Value = response.json().await.unwrap();
     assert_eq!(echo["method"], "PUT");
     assert_eq!(echo["path"], "/orders/42");
@@ -31,23 +26,12 @@ async fn it_echoes_and_records_what_it_was_sent() {
 
 #[tokio::test]
 async fn statuses_come_in_order_and_the_last_repeats() {
-    let tools = ToolServer::start([
-        ToolReply::status(503),
-        ToolReply::status(503),
-        ToolReply::echo(),
-    ])
-    .await;
+    let tools =
+        ToolServer::start([ToolReply::status(503), ToolReply::status(503), ToolReply::echo()])
+            .await;
     let mut seen = Vec::new();
     for _ in 0..4 {
-        seen.push(
-            http()
-                .get(tools.url())
-                .send()
-                .await
-                .unwrap()
-                .status()
-                .as_u16(),
-        );
+        seen.push(http().get(tools.url()).send().await.unwrap().status().as_u16());
     }
     assert_eq!(seen, [503, 503, 200, 200]);
     assert_eq!(tools.hits(), 4);
@@ -78,14 +62,10 @@ async fn bodies_can_be_oversized_malformed_or_cut() {
 async fn it_can_hang_and_wait() {
     let tools = ToolServer::choose(|request| match request.path.as_str() {
         "/hang" => ToolReply::hang(),
-        _ => ToolReply::json(&json!({}))
-            .with_status(201)
-            .delay(Duration::from_millis(50)),
+        _ => ToolReply::json(&json!({})).with_status(201).delay(Duration::from_millis(50)),
     })
     .await;
-    let hang = http()
-        .get(format!("{}/hang", tools.url()))
-        .timeout(Duration::from_millis(150));
+    let hang = http().get(format!("{}/hang", tools.url())).timeout(Duration::from_millis(150));
     assert!(hang.send().await.unwrap_err().is_timeout());
     let started = std::time::Instant::now();
     assert_eq!(http().get(tools.url()).send().await.unwrap().status(), 201);

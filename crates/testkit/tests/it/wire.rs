@@ -10,12 +10,7 @@ fn spoken() -> Reply {
         .reasoning(["hm"])
         .tool_call(ToolCall::pieces("call_a", "alpha", ["{\"x\"", ":1}"]))
         .tool_call(ToolCall::pieces("call_b", "beta", ["{\"y\"", ":", "2}"]))
-        .usage(Usage {
-            input: 100,
-            output: 20,
-            cached: 16,
-            reasoning: 4,
-        })
+        .usage(Usage { input: 100, output: 20, cached: 16, reasoning: 4 })
 }
 
 #[tokio::test]
@@ -28,9 +23,7 @@ async fn openai_streams_text_then_interleaved_calls_then_usage() {
     assert_eq!(status, 200);
     let events = events(&body);
     let delta = |pointer: &str| -> String {
-        let pieces = events
-            .iter()
-            .filter_map(|event| event.pointer(pointer)?.as_str());
+        let pieces = events.iter().filter_map(|event| event.pointer(pointer)?.as_str());
         pieces.collect()
     };
     assert_eq!(delta("/choices/0/delta/content"), "Hello");
@@ -80,10 +73,7 @@ async fn openai_answers_whole() {
     let message = &document["choices"][0]["message"];
     assert_eq!(message["content"], "Hello");
     assert_eq!(message["tool_calls"][1]["id"], "call_b");
-    assert_eq!(
-        message["tool_calls"][1]["function"]["arguments"],
-        "{\"y\":2}"
-    );
+    assert_eq!(message["tool_calls"][1]["function"]["arguments"], "{\"y\":2}");
     assert_eq!(document["usage"]["total_tokens"], 120);
     assert_eq!(document["model"], "m");
 }
@@ -93,17 +83,10 @@ async fn anthropic_streams_blocks_in_order_with_names() {
     let upstream = Upstream::start(spoken()).await;
     let url = format!("{}/v1/messages", upstream.url());
     let (_, body) = post(&url, &json!({"model": "m", "stream": true, "messages": []})).await;
-    let names: Vec<&str> = body
-        .lines()
-        .filter_map(|line| line.strip_prefix("event: "))
-        .collect();
+    let names: Vec<&str> = body.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     let start = ["message_start", "ping"];
-    let thinking = [
-        "content_block_start",
-        "content_block_delta",
-        "content_block_delta",
-        "content_block_stop",
-    ];
+    let thinking =
+        ["content_block_start", "content_block_delta", "content_block_delta", "content_block_stop"];
     let text = thinking;
     let first_call = thinking;
     let second_call = [
@@ -114,14 +97,8 @@ async fn anthropic_streams_blocks_in_order_with_names() {
         "content_block_stop",
     ];
     let end = ["message_delta", "message_stop"];
-    let expected = [
-        &start[..],
-        &thinking[..],
-        &text[..],
-        &first_call[..],
-        &second_call[..],
-        &end[..],
-    ];
+    let expected =
+        [&start[..], &thinking[..], &text[..], &first_call[..], &second_call[..], &end[..]];
     assert_eq!(names, expected.concat());
     let events = events(&body);
     assert_eq!(events[0]["message"]["usage"]["input_tokens"], 84);
@@ -143,12 +120,8 @@ async fn anthropic_answers_whole() {
     let url = format!("{}/v1/messages", upstream.url());
     let (_, body) = post(&url, &json!({"model": "m", "messages": []})).await;
     let document: Value = serde_json::from_str(&body).unwrap();
-    let kinds: Vec<&Value> = document["content"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|block| &block["type"])
-        .collect();
+    let kinds: Vec<&Value> =
+        document["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect();
     assert_eq!(kinds, ["thinking", "text", "tool_use", "tool_use"]);
     assert_eq!(document["content"][2]["input"], json!({"x": 1}));
 }
@@ -157,36 +130,23 @@ async fn anthropic_answers_whole() {
 async fn gemini_streams_documents_and_answers_whole() {
     let upstream = Upstream::start(spoken()).await;
     let model = format!("{}/v1beta/models/gemini-x", upstream.url());
-    let (_, body) = post(
-        &format!("{model}:streamGenerateContent?alt=sse"),
-        &json!({"contents": []}),
-    )
-    .await;
+    let (_, body) =
+        post(&format!("{model}:streamGenerateContent?alt=sse"), &json!({"contents": []})).await;
     assert!(body.contains("\r\n\r\n"));
     let events = events(&body);
     let part = |index: usize| &events[index]["candidates"][0]["content"]["parts"][0];
     assert_eq!(part(0), &json!({"text": "hm", "thought": true}));
     assert_eq!(part(2)["text"], "lo");
-    assert_eq!(
-        part(4)["functionCall"],
-        json!({"id": "call_b", "name": "beta", "args": {"y": 2}})
-    );
+    assert_eq!(part(4)["functionCall"], json!({"id": "call_b", "name": "beta", "args": {"y": 2}}));
     let last = events.last().unwrap();
     assert_eq!(last["candidates"][0]["finishReason"], "STOP");
     assert_eq!(last["usageMetadata"]["candidatesTokenCount"], 16);
     assert_eq!(last["usageMetadata"]["thoughtsTokenCount"], 4);
     assert_eq!(last["modelVersion"], "gemini-x");
 
-    let (_, body) = post(
-        &format!("{model}:generateContent"),
-        &json!({"contents": []}),
-    )
-    .await;
+    let (_, body) = post(&format!("{model}:generateContent"), &json!({"contents": []})).await;
     let document: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(
-        document["candidates"][0]["content"]["parts"][1]["text"],
-        "Hello"
-    );
+    assert_eq!(document["candidates"][0]["content"]["parts"][1]["text"], "Hello");
 }
 
 #[tokio::test]
@@ -194,24 +154,14 @@ async fn ollama_streams_lines_unless_told_not_to() {
     let upstream = Upstream::start(spoken()).await;
     let url = format!("{}/api/chat", upstream.url());
     let (_, body) = post(&url, &json!({"model": "m", "messages": []})).await;
-    let lines: Vec<Value> = body
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["message"]["thinking"], "hm");
     assert_eq!(lines[2]["message"]["content"], "lo");
-    assert_eq!(
-        lines[3]["message"]["tool_calls"][1]["function"]["arguments"],
-        json!({"y": 2})
-    );
+    assert_eq!(lines[3]["message"]["tool_calls"][1]["function"]["arguments"], json!({"y": 2}));
     assert_eq!(lines[4]["done"], true);
     assert_eq!(lines[4]["eval_count"], 20);
 
-    let (_, body) = post(
-        &url,
-        &json!({"model": "m", "messages": [], "stream": false}),
-    )
-    .await;
+    let (_, body) = post(&url, &json!({"model": "m", "messages": [], "stream": false})).await;
     let document: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(document["message"]["content"], "Hello");
 }
@@ -222,11 +172,7 @@ async fn stop_reasons_are_spelled_the_providers_way() {
     let spelled = [
         ("/v1/chat/completions", "/choices/0/finish_reason", "length"),
         ("/v1/messages", "/stop_reason", "max_tokens"),
-        (
-            "/v1beta/models/m:generateContent",
-            "/candidates/0/finishReason",
-            "MAX_TOKENS",
-        ),
+        ("/v1beta/models/m:generateContent", "/candidates/0/finishReason", "MAX_TOKENS"),
         ("/api/chat", "/done_reason", "length"),
     ];
     for (path, pointer, expected) in spelled {
@@ -285,11 +231,8 @@ async fn a_script_file_chooses_by_words_and_else_goes_in_order() {
     let upstream = Upstream::start(script).await;
     let url = format!("{}/v1/chat/completions", upstream.url());
     for (asked, expected) in [("a", "first"), ("the weather", "sunny"), ("b", "second")] {
-        let (_, body) = post(
-            &url,
-            &json!({"messages": [{"role": "user", "content": asked}]}),
-        )
-        .await;
+        let (_, body) =
+            post(&url, &json!({"messages": [{"role": "user", "content": asked}]})).await;
         assert!(body.contains(expected), "{asked}: {body}");
     }
 }
@@ -330,20 +273,10 @@ async fn the_tool_profile_calls_the_first_tool_once_per_turn_in_every_format() {
     for (path, mut request, result) in cases {
         let url = format!("{}{path}", upstream.url());
         let (_, body) = post(&url, &request).await;
-        assert!(
-            body.contains("lookup") && !body.contains("word00"),
-            "{path}: {body}"
-        );
-        let key = if request.get("contents").is_some() {
-            "contents"
-        } else {
-            "messages"
-        };
+        assert!(body.contains("lookup") && !body.contains("word00"), "{path}: {body}");
+        let key = if request.get("contents").is_some() { "contents" } else { "messages" };
         request[key].as_array_mut().unwrap().push(result);
         let (_, body) = post(&url, &request).await;
-        assert!(
-            body.contains("word00") && body.contains("word19"),
-            "{path}: {body}"
-        );
+        assert!(body.contains("word00") && body.contains("word19"), "{path}: {body}");
     }
 }

@@ -12,10 +12,7 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
     message["stop_reason"] = Value::Null;
     // The opening event always counts the prompt; the output is known at the end.
     let counts = reply.usage.unwrap_or_default();
-    message["usage"] = usage(Usage {
-        output: 1,
-        ..counts
-    });
+    message["usage"] = usage(Usage { output: 1, ..counts });
     let mut frames = vec![
         Frame::envelope(event(
             "message_start",
@@ -46,11 +43,7 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
         );
     }
     if !reply.text.is_empty() {
-        block(
-            json!({"type": "text", "text": ""}),
-            deltas(&reply.text, "text_delta", "text"),
-            None,
-        );
+        block(json!({"type": "text", "text": ""}), deltas(&reply.text, "text_delta", "text"), None);
     }
     for call in &reply.tool_calls {
         block(
@@ -67,20 +60,15 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
         last["usage"] = json!({"output_tokens": counts.output});
     }
     frames.push(Frame::envelope(event("message_delta", &last)));
-    frames.push(Frame::envelope(event(
-        "message_stop",
-        &json!({"type": "message_stop"}),
-    )));
+    frames.push(Frame::envelope(event("message_stop", &json!({"type": "message_stop"}))));
     frames
 }
 
 pub(super) fn whole(exchange: &Exchange, reply: &Reply) -> Value {
     let mut content = Vec::new();
     if !reply.reasoning.is_empty() {
-        content.push(
-            json!({"type": "thinking", "thinking": reply.reasoning.concat(),
-            "signature": "c2NyaXB0ZWQ="}),
-        );
+        content.push(json!({"type": "thinking", "thinking": reply.reasoning.concat(),
+            "signature": "c2NyaXB0ZWQ="}));
     }
     if !reply.text.is_empty() {
         content.push(json!({"type": "text", "text": reply.whole_text()}));
@@ -124,10 +112,7 @@ fn envelope(exchange: &Exchange) -> Value {
 }
 
 fn deltas(pieces: &[String], kind: &str, field: &str) -> Vec<Value> {
-    pieces
-        .iter()
-        .map(|piece| json!({"type": kind, field: piece}))
-        .collect()
+    pieces.iter().map(|piece| json!({"type": kind, field: piece})).collect()
 }
 
 /// Here the cached part of the prompt is counted beside the rest, not within it.

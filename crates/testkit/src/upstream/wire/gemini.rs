@@ -12,12 +12,8 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
         .into_iter()
         .map(|part| Frame::piece(data(&document(exchange, json!([part]), None, None))))
         .collect();
-    let last = document(
-        exchange,
-        json!([{"text": ""}]),
-        Some(spelled(stop_reason(reply))),
-        reply.usage,
-    );
+    let last =
+        document(exchange, json!([{"text": ""}]), Some(spelled(stop_reason(reply))), reply.usage);
     frames.push(Frame::envelope(data(&last)));
     frames
 }
@@ -50,9 +46,8 @@ pub(super) fn error(status: u16, message: &str) -> Value {
 
 fn parts(reply: &Reply) -> Vec<Value> {
     let thoughts = reply.reasoning.iter();
-    let mut parts: Vec<Value> = thoughts
-        .map(|piece| json!({"text": piece, "thought": true}))
-        .collect();
+    let mut parts: Vec<Value> =
+        thoughts.map(|piece| json!({"text": piece, "thought": true})).collect();
     parts.extend(reply.text.iter().map(|piece| json!({"text": piece})));
     parts.extend(calls(reply));
     parts

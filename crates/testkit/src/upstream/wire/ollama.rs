@@ -16,17 +16,13 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
     };
     let mut frames = Vec::new();
     for piece in &reply.reasoning {
-        frames.push(part(
-            json!({"role": "assistant", "content": "", "thinking": piece}),
-        ));
+        frames.push(part(json!({"role": "assistant", "content": "", "thinking": piece})));
     }
     for piece in &reply.text {
         frames.push(part(json!({"role": "assistant", "content": piece})));
     }
     if !reply.tool_calls.is_empty() {
-        frames.push(part(
-            json!({"role": "assistant", "content": "", "tool_calls": calls(reply)}),
-        ));
+        frames.push(part(json!({"role": "assistant", "content": "", "tool_calls": calls(reply)})));
     }
     let message = json!({"role": "assistant", "content": ""});
     frames.push(Frame::envelope(line(&finished(exchange, reply, message))));

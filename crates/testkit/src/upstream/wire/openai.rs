@@ -11,13 +11,10 @@ const CREATED: u64 = 1_700_000_000;
 
 pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
     let delta = |delta: Value| chunk(exchange, json!([choice(delta, Value::Null)]), None);
-    let mut frames = vec![Frame::envelope(data(&delta(
-        json!({"role": "assistant", "content": ""}),
-    )))];
+    let mut frames =
+        vec![Frame::envelope(data(&delta(json!({"role": "assistant", "content": ""}))))];
     for piece in &reply.reasoning {
-        frames.push(Frame::piece(data(&delta(
-            json!({"reasoning_content": piece}),
-        ))));
+        frames.push(Frame::piece(data(&delta(json!({"reasoning_content": piece})))));
     }
     for piece in &reply.text {
         frames.push(Frame::piece(data(&delta(json!({"content": piece})))));
@@ -27,15 +24,9 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
     for (index, call) in reply.tool_calls.iter().enumerate() {
         let opening = json!({"index": index, "id": call.id, "type": "function",
             "function": {"name": call.name, "arguments": ""}});
-        frames.push(Frame::envelope(data(&delta(
-            json!({"tool_calls": [opening]}),
-        ))));
+        frames.push(Frame::envelope(data(&delta(json!({"tool_calls": [opening]})))));
     }
-    let rounds = reply
-        .tool_calls
-        .iter()
-        .map(|call| call.arguments.len())
-        .max();
+    let rounds = reply.tool_calls.iter().map(|call| call.arguments.len()).max();
     for round in 0..rounds.unwrap_or(0) {
         for (index, call) in reply.tool_calls.iter().enumerate() {
             if let Some(piece) = call.arguments.get(round) {
@@ -47,11 +38,7 @@ pub(super) fn stream(exchange: &Exchange, reply: &Reply) -> Vec<Frame> {
     let last = choice(json!({}), stop_reason(reply).into());
     frames.push(Frame::envelope(data(&chunk(exchange, json!([last]), None))));
     if let (true, Some(counts)) = (exchange.stream_usage, reply.usage) {
-        frames.push(Frame::envelope(data(&chunk(
-            exchange,
-            json!([]),
-            Some(counts),
-        ))));
+        frames.push(Frame::envelope(data(&chunk(exchange, json!([]), Some(counts)))));
     }
     frames.push(Frame::envelope("data: [DONE]\n\n"));
     frames
@@ -61,11 +48,7 @@ pub(super) fn whole(exchange: &Exchange, reply: &Reply) -> Value {
     let mut message = Map::new();
     message.insert("role".into(), "assistant".into());
     let silent = reply.text.is_empty();
-    let content = if silent {
-        Value::Null
-    } else {
-        reply.whole_text().into()
-    };
+    let content = if silent { Value::Null } else { reply.whole_text().into() };
     message.insert("content".into(), content);
     if !reply.reasoning.is_empty() {
         message.insert("reasoning_content".into(), reply.reasoning.concat().into());
