@@ -1,6 +1,6 @@
 //! Compiling: one prompt with everything that the pack says about it, ready to render.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -166,18 +166,7 @@ impl Pack {
                 .map_err(|error| CompileError::Template { key: key.to_owned(), error })?;
         }
         let tool_policy = prompt.tool_policy.clone().unwrap_or_default();
-        let allowed = || prompt.tools.iter().filter(|name| !tool_policy.blocklist.contains(name));
-        let mut missing_tools: Vec<String> =
-            allowed().filter(|name| !self.tools.contains_key(*name)).cloned().collect();
-        missing_tools.dedup();
-        let mut tools: Vec<Tool> = Vec::new();
-        for name in allowed() {
-            if let Some(tool) = self.tools.get(name)
-                && !tools.iter().any(|chosen| chosen.name == tool.name)
-            {
-                tools.push(tool.clone());
-            }
-        }
+        let (tools, missing_tools) = self.choose_tools(&prompt.tools, &tool_policy.blocklist);
         Ok(CompiledPrompt {
             key: key.to_owned(),
             id: prompt.id.clone(),
@@ -197,6 +186,28 @@ impl Pack {
             provider: prompt.provider.clone(),
             program: linker.program,
         })
+    }
+}
+
+impl Pack {
+    /// The tools that `names` lists and the pack has, and the names that it
+    /// lacks, each once and in order. A tool is blocked by its key as well as
+    /// by its name.
+    fn choose_tools(&self, names: &[String], blocklist: &[String]) -> (Vec<Tool>, Vec<String>) {
+        let blocked: HashSet<&str> = blocklist.iter().map(String::as_str).collect();
+        let mut seen = HashSet::new();
+        let (mut tools, mut missing) = (Vec::new(), Vec::new());
+        for name in names.iter().map(String::as_str) {
+            if blocked.contains(name) || !seen.insert(name) {
+                continue;
+            }
+            match self.tools.get(name) {
+                Some(tool) if blocked.contains(tool.name.as_str()) => {}
+                Some(tool) => tools.push(tool.clone()),
+                None => missing.push(name.to_owned()),
+            }
+        }
+        (tools, missing)
     }
 }
 

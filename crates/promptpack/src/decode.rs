@@ -23,6 +23,17 @@ enum Place<'a> {
     Index(usize),
 }
 
+fn pointer(places: &[Place<'_>]) -> String {
+    let mut pointer = Pointer::default();
+    for place in places {
+        match place {
+            Place::Key(key) => pointer.push(key),
+            Place::Index(index) => pointer.push(&index.to_string()),
+        }
+    }
+    pointer.into_string()
+}
+
 /// What one reading of a tree carries along.
 pub(crate) struct Decoder<'a> {
     places: Vec<Place<'a>>,
@@ -47,7 +58,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The findings, the version needed and where the need comes from.
+    /// The findings, the version needed and the pointer of what needs it.
     pub(crate) fn finish(self) -> (Findings, SpecVersion, Option<String>) {
         (self.findings, self.needs, self.needs_pointer)
     }
@@ -56,21 +67,9 @@ impl<'a> Decoder<'a> {
         std::mem::take(&mut self.unknown)
     }
 
-    fn pointer(&self) -> String {
-        let mut pointer = Pointer::default();
-        for place in &self.places {
-            match place {
-                Place::Key(key) => pointer.push(key),
-                Place::Index(index) => pointer.push(&index.to_string()),
-            }
-        }
-        pointer.into_string()
-    }
-
     /// Notes a fault at the present place.
     pub(crate) fn report(&mut self, code: Code, message: impl Into<String>) -> Reported<'_> {
-        let pointer = self.pointer();
-        self.findings.report(code, pointer, message)
+        self.findings.report(code, || pointer(&self.places), message)
     }
 
     pub(crate) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
@@ -86,7 +85,7 @@ impl<'a> Decoder<'a> {
     pub(crate) fn uses(&mut self, version: SpecVersion) {
         if version > self.needs {
             self.needs = version;
-            self.needs_pointer = Some(self.pointer());
+            self.needs_pointer = Some(pointer(&self.places));
         }
         if version > self.max_version {
             let most = self.max_version;
@@ -429,9 +428,8 @@ impl<'a> Fields<'a> {
                     )
                     .expected(self.asked.join(", "))
                     .suggest(key, self.asked.iter().copied());
-                if decoder.mode == Mode::Lenient {
-                    let pointer = decoder.pointer();
-                    decoder.unknown.insert(pointer, node.to_value());
+                if decoder.mode == Mode::Lenient && !decoder.findings.is_full() {
+                    decoder.unknown.insert(pointer(&decoder.places), node.to_value());
                 }
             });
         }

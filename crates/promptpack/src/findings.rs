@@ -12,6 +12,10 @@ const MAX_SUGGESTIONS: usize = 100;
 const MAX_CANDIDATES: usize = 1000;
 const MAX_NAME: usize = 80;
 
+/// Most bytes of pointers kept: one key may be megabytes long and stand in the
+/// pointers of a thousand findings.
+const MAX_POINTER_BYTES: usize = 1 << 20;
+
 /// A name further away than this is no near miss.
 const NEAR: f64 = 0.72;
 
@@ -20,6 +24,7 @@ pub(crate) struct Findings {
     kept: Vec<Finding>,
     dropped: usize,
     dropped_error: bool,
+    pointer_bytes: usize,
     suggestions: usize,
     mode: Mode,
     references_are_errors: bool,
@@ -31,6 +36,7 @@ impl Findings {
             kept: Vec::new(),
             dropped: 0,
             dropped_error: false,
+            pointer_bytes: 0,
             suggestions: 0,
             mode,
             references_are_errors,
@@ -49,23 +55,31 @@ impl Findings {
         }
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.len() >= MAX_FINDINGS || self.pointer_bytes > MAX_POINTER_BYTES
+    }
+
+    /// Notes a fault; `pointer` is asked for only if the finding is kept.
     pub(crate) fn report(
         &mut self,
         code: Code,
-        pointer: String,
+        pointer: impl FnOnce() -> String,
         message: impl Into<String>,
     ) -> Reported<'_> {
         let severity = self.severity(code);
-        if self.kept.len() >= MAX_FINDINGS {
+        if self.is_full() {
             self.dropped += 1;
             self.dropped_error |= severity == Severity::Error;
             return Reported { finding: None, suggestions: &mut self.suggestions };
         }
+        let pointer = pointer();
+        self.pointer_bytes += pointer.len();
+        let message = message.into();
         self.kept.push(Finding {
             code,
             severity,
             pointer,
-            message: message.into(),
+            message,
             expected: None,
             suggestion: None,
         });
@@ -153,9 +167,9 @@ mod tests {
     fn the_number_of_findings_is_bounded_and_an_error_is_never_lost() {
         let mut findings = Findings::new(Mode::Strict, false);
         for _ in 0..MAX_FINDINGS {
-            findings.report(Code::UnknownTool, String::new(), "x");
+            findings.report(Code::UnknownTool, String::new, "x");
         }
-        findings.report(Code::WrongType, String::new(), "x");
+        findings.report(Code::WrongType, String::new, "x");
         let all = findings.into_vec();
         assert_eq!(all.len(), MAX_FINDINGS + 1);
         assert_eq!(all.last().map(|last| last.severity), Some(Severity::Error));

@@ -14,6 +14,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::MAX_VALUES;
 use crate::finding::Code;
+use crate::findings::Findings;
 use crate::pointer::Pointer;
 
 /// Nesting beyond this is refused by `serde_json` itself.
@@ -313,13 +314,13 @@ fn has_duplicates(entries: &[Entry<'_>]) -> bool {
         .any(|(index, (key, _))| entries.iter().take(index).any(|(earlier, _)| earlier == key))
 }
 
-/// The pointers of every key that an earlier key of the same object repeats.
-pub(crate) fn duplicate_keys(root: &Node<'_>) -> Vec<String> {
-    fn walk<'a>(node: &'a Node<'_>, pointer: &mut Pointer, found: &mut Vec<String>) {
+/// Reports every key that an earlier key of the same object repeats.
+pub(crate) fn report_duplicates(root: &Node<'_>, findings: &mut Findings) {
+    fn walk<'a>(node: &'a Node<'_>, pointer: &mut Pointer, findings: &mut Findings) {
         match node {
             Node::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    pointer.within(&index.to_string(), |pointer| walk(item, pointer, found));
+                    pointer.within(&index.to_string(), |pointer| walk(item, pointer, findings));
                 }
             }
             Node::Object(entries) => {
@@ -327,23 +328,33 @@ pub(crate) fn duplicate_keys(root: &Node<'_>) -> Vec<String> {
                 for (key, value) in entries {
                     pointer.within(key, |pointer| {
                         if !seen.insert(key.as_ref()) {
-                            found.push(pointer.to_string());
+                            findings
+                                .report(
+                                    Code::DuplicateKey,
+                                    || pointer.to_string(),
+                                    "this key is in the object twice",
+                                )
+                                .expected("each key once");
                         }
-                        walk(value, pointer, found);
+                        walk(value, pointer, findings);
                     });
                 }
             }
             Node::Null | Node::Bool(_) | Node::Number(_) | Node::String(_) => {}
         }
     }
-    let mut found = Vec::new();
-    walk(root, &mut Pointer::default(), &mut found);
-    found
+    walk(root, &mut Pointer::default(), findings);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn duplicate_keys(tree: &Tree<'_>) -> Vec<String> {
+        let mut findings = Findings::new(crate::Mode::Strict, false);
+        report_duplicates(&tree.root, &mut findings);
+        findings.into_vec().into_iter().map(|finding| finding.pointer).collect()
+    }
 
     fn refused(bytes: &[u8]) -> ParseError {
         parse(bytes, 1 << 21, 64).expect_err("refused")
@@ -362,10 +373,10 @@ mod tests {
         let text = r#"{"a":[{"x":1,"y":2,"x":3}],"a":0}"#;
         let tree = parse(text.as_bytes(), 1000, 64).unwrap();
         assert!(tree.has_duplicates);
-        assert_eq!(duplicate_keys(&tree.root), ["/a/0/x", "/a"]);
+        assert_eq!(duplicate_keys(&tree), ["/a/0/x", "/a"]);
         let many: Vec<String> = (0..40).chain([7]).map(|n| format!("\"k{n}\":0")).collect();
         let text = format!("{{{}}}", many.join(","));
-        assert_eq!(duplicate_keys(&parse(text.as_bytes(), 1000, 64).unwrap().root), ["/k7"]);
+        assert_eq!(duplicate_keys(&parse(text.as_bytes(), 1000, 64).unwrap()), ["/k7"]);
     }
 
     #[test]

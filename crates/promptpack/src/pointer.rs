@@ -7,15 +7,6 @@ use std::fmt;
 pub(crate) struct Pointer(String);
 
 impl Pointer {
-    /// The pointer of the steps `steps` from the top.
-    pub(crate) fn of(steps: &[&dyn fmt::Display]) -> Self {
-        let mut pointer = Self::default();
-        for step in steps {
-            pointer.push(&step.to_string());
-        }
-        pointer
-    }
-
     pub(crate) fn push(&mut self, step: &str) {
         self.0.push('/');
         for character in step.chars() {
@@ -53,9 +44,10 @@ mod tests {
 
     #[test]
     fn steps_are_escaped() {
-        assert_eq!(Pointer::of(&[&"a/b", &"~", &3]).to_string(), "/a~1b/~0/3");
-        let mut pointer = Pointer::of(&[&"a"]);
-        assert_eq!(pointer.within("b", |inner| inner.to_string()), "/a/b");
-        assert_eq!(pointer.into_string(), "/a");
+        let mut pointer = Pointer::default();
+        pointer.push("a/b");
+        pointer.push("~");
+        assert_eq!(pointer.within("3", |inner| inner.to_string()), "/a~1b/~0/3");
+        assert_eq!(pointer.into_string(), "/a~1b/~0");
     }
 }

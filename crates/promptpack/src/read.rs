@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::decode::Decoder;
-use crate::finding::{Code, Finding, Severity};
-use crate::{Pack, SpecVersion, check, json};
+use crate::finding::{Finding, Severity};
+use crate::{FragmentStyle, Pack, SpecVersion, check, json};
 
 /// What to do about keys that no version defines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -58,6 +58,9 @@ pub struct Report {
     pub needs: SpecVersion,
     /// Where the feature is that needs this version; none for 1.0.
     pub needs_pointer: Option<String>,
+    /// The ways in which the pack's templates name fragments; no other
+    /// implementation reads more than one of them.
+    pub fragment_styles: Vec<FragmentStyle>,
 }
 
 impl Report {
@@ -93,6 +96,7 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Report {
                 findings: vec![finding],
                 needs: SpecVersion::V1_0,
                 needs_pointer: None,
+                fragment_styles: Vec::new(),
             };
         }
     };
@@ -100,16 +104,11 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Report {
     let pack = Pack::decode(&mut decoder, &tree.root);
     let (mut findings, needs, needs_pointer) = decoder.finish();
     if tree.has_duplicates {
-        for pointer in json::duplicate_keys(&tree.root) {
-            findings
-                .report(Code::DuplicateKey, pointer, "this key is in the object twice")
-                .expected("each key once");
-        }
+        json::report_duplicates(&tree.root, &mut findings);
     }
-    if let Some(pack) = &pack {
-        check::run(pack, &mut findings);
-    }
+    let fragment_styles =
+        pack.as_ref().map(|pack| check::run(pack, &mut findings)).unwrap_or_default();
     let findings = findings.into_vec();
     let usable = findings.iter().all(|finding| finding.severity < Severity::Error);
-    Report { pack: pack.filter(|_| usable), findings, needs, needs_pointer }
+    Report { pack: pack.filter(|_| usable), findings, needs, needs_pointer, fragment_styles }
 }

@@ -228,6 +228,11 @@ impl Template {
         if text.len() > Self::MAX_BYTES {
             return Err(TemplateError::TooLong { length: text.len(), max: Self::MAX_BYTES });
         }
+        Ok(Self::take_apart(text))
+    }
+
+    /// [`Self::parse`] for a text whose length is bounded already.
+    pub(crate) fn take_apart(text: &str) -> Self {
         let mut parser = Parser {
             text,
             literal: 0,
@@ -237,7 +242,7 @@ impl Template {
         };
         parser.run();
         let Parser { parts, oddities, .. } = parser;
-        Ok(Self { text: text.to_owned(), parts, oddities })
+        Self { text: text.to_owned(), parts, oddities }
     }
 
     /// The placeholders, in order, with their places.
@@ -251,6 +256,12 @@ impl Template {
     /// Text in double braces that is no placeholder and stays as it is.
     pub fn oddities(&self) -> impl Iterator<Item = (Position, &str)> {
         self.oddities.iter().map(|(position, text)| (*position, text.as_str()))
+    }
+
+    /// The text that was taken apart.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     pub(crate) fn slice(&self, span: &Range<usize>) -> &str {

@@ -1,0 +1,5 @@
+//! The crate as a stranger uses it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod corpus;
