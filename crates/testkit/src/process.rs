@@ -25,6 +25,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -269,20 +271,19 @@ impl Running {
     ///
     /// # Panics
     /// When the process is gone already.
-    pub async fn terminate(&self) {
-        self.signal("TERM").await;
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
     }
 
-    /// Sends a signal by its name without `SIG`.
+    /// Sends a signal.
     ///
     /// # Panics
     /// When the process is gone already.
-    pub async fn signal(&self, name: &str) {
-        // The shell's own `kill` is on every machine, and sending a signal from here would take unsafe
-        // code or one more library.
-        let kill = format!("kill -{name} {}", self.pid);
-        let status = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(status.is_ok_and(|status| status.success()), "cannot do: {kill}");
+    pub fn signal(&self, signal: Signal) {
+        // Not `self.pid`: once the process was waited for, that id may be another's.
+        let pid = self.child.id().expect("a process that was not waited for");
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("a child of ours");
     }
 
     /// Waits for its end.

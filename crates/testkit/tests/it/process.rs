@@ -36,7 +36,7 @@ async fn the_program_serves_a_script_file_and_prints_its_url() {
     assert!(server.memory().unwrap().resident_kib > 0);
     assert!(server.cpu_time().is_ok());
     assert!(server.is_running());
-    server.terminate().await;
+    server.terminate();
     assert!(!server.ended(LIMIT).await.success());
     assert!(!server.is_running());
     assert!(server.memory().is_err());
