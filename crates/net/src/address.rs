@@ -115,6 +115,8 @@ fn of_v6(address: Ipv6Addr) -> AddressKind {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -181,6 +183,42 @@ mod tests {
         ] {
             let address: IpAddr = text.parse().unwrap();
             assert_eq!(AddressKind::of(canonical(address)), kind, "{text}");
+        }
+    }
+    proptest! {
+        #[test]
+        fn every_notation_of_an_ipv4_address_is_of_its_kind(bits in any::<u32>()) {
+            let v4 = Ipv4Addr::from(bits);
+            let kind = AddressKind::of(IpAddr::V4(v4));
+            let [a, b, c, d] = v4.octets().map(u16::from);
+            let (high, low) = (a << 8 | b, c << 8 | d);
+            for wrapped in [
+                v4.to_ipv6_mapped(),
+                Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+            ] {
+                prop_assert_eq!(AddressKind::of(canonical(wrapped.into())), kind);
+            }
+        }
+
+        #[test]
+        fn what_the_standard_library_knows_as_special_is_not_public(bits in any::<u128>()) {
+            for address in [IpAddr::V6(bits.into()), IpAddr::V4((bits as u32).into())] {
+                let special = match address {
+                    IpAddr::V4(v4) => {
+                        v4.is_private() || v4.is_loopback() || v4.is_link_local()
+                            || v4.is_multicast() || v4.is_unspecified() || v4.is_documentation()
+                            || v4.is_broadcast()
+                    }
+                    IpAddr::V6(v6) => {
+                        v6.is_loopback() || v6.is_multicast() || v6.is_unspecified()
+                            || v6.is_unique_local() || v6.is_unicast_link_local()
+                    }
+                };
+                if special {
+                    prop_assert_ne!(AddressKind::of(canonical(address)), AddressKind::Public);
+                }
+            }
         }
     }
 }

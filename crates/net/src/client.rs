@@ -75,6 +75,7 @@ impl Client {
             Some(proxy) => policy.allowing(proxy),
             None => policy,
         });
+        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::configuration(options.extra_roots.as_deref())?)
             .dns_resolver(Arc::new(CheckedResolver { policy: Arc::clone(&policy), lookup }))

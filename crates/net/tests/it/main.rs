@@ -4,6 +4,7 @@
 mod bodies;
 mod names;
 mod redirects;
+mod tls;
 
 use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc};
 
