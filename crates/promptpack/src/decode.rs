@@ -43,6 +43,7 @@ pub(crate) struct Decoder<'a> {
     needs: SpecVersion,
     needs_pointer: Option<String>,
     unknown: IndexMap<String, Value>,
+    complete: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -55,12 +56,19 @@ impl<'a> Decoder<'a> {
             needs: SpecVersion::V1_0,
             needs_pointer: None,
             unknown: IndexMap::new(),
+            complete: true,
         }
     }
 
     /// The findings, the version needed and the pointer of what needs it.
     pub(crate) fn finish(self) -> (Findings, SpecVersion, Option<String>) {
         (self.findings, self.needs, self.needs_pointer)
+    }
+
+    /// Whether every array has all its items: their places can be told from
+    /// the types.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     pub(crate) fn take_unknown(&mut self) -> IndexMap<String, Value> {
@@ -77,8 +85,8 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn missing(&mut self, name: &str) {
-        self.report(Code::MissingField, format!("`{name}` is missing"))
-            .expected(format!("the field `{name}`"));
+        self.report(Code::MissingField, "a required field is missing")
+            .expected(format!("`{name}`"));
     }
 
     /// Notes that the present place needs `version`.
@@ -285,7 +293,9 @@ impl<'a> Decoder<'a> {
         let mut items = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             self.places.push(Place::Index(index));
-            items.extend(item(self, node));
+            let read = item(self, node);
+            self.complete &= read.is_some();
+            items.extend(read);
             self.places.pop();
         }
         Some(items)

@@ -102,12 +102,17 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Report {
     };
     let mut decoder = Decoder::new(options);
     let pack = Pack::decode(&mut decoder, &tree.root);
+    let complete = decoder.is_complete();
     let (mut findings, needs, needs_pointer) = decoder.finish();
     if tree.has_duplicates {
         json::report_duplicates(&tree.root, &mut findings);
     }
-    let fragment_styles =
-        pack.as_ref().map(|pack| check::run(pack, &mut findings)).unwrap_or_default();
+    // An item that could not be read shifts those after it, and a check could
+    // no longer point to them.
+    let fragment_styles = match &pack {
+        Some(pack) if complete => check::run(pack, &mut findings),
+        _ => Vec::new(),
+    };
     let findings = findings.into_vec();
     let usable = findings.iter().all(|finding| finding.severity < Severity::Error);
     Report { pack: pack.filter(|_| usable), findings, needs, needs_pointer, fragment_styles }

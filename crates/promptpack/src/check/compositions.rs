@@ -143,7 +143,9 @@ impl<'p> Checker<'p, '_> {
                 }
             }
             StepAction::Tool { tool, args } => {
-                self.tool(tool, &place.at(&"tool"));
+                if !tool.is_empty() {
+                    self.tool(tool, &place.at(&"tool"));
+                }
                 let place = place.at(&"args");
                 for (name, value) in args {
                     self.value(value, &place.at(name), number, all);
