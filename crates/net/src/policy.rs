@@ -284,6 +284,22 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_is_read() {
+        let page = include_str!("../../../docs/egress.md");
+        let rules: Vec<Rule> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("    - "))
+            .filter_map(|line| line.split_whitespace().next())
+            .map(|rule| rule.trim_matches('"').parse().unwrap())
+            .collect();
+        assert_eq!(rules.len(), 5);
+        let refusal = EgressPolicy::default()
+            .check_address("tools.internal", "10.20.0.7".parse().unwrap())
+            .unwrap_err();
+        assert!(page.contains(&refusal.to_string()), "{refusal}");
+    }
+
+    #[test]
     fn it_reads_from_configuration() {
         let policy: EgressPolicy =
             serde_json::from_str(r#"{"allow": ["*.internal", "10.0.0.0/8:443"]}"#).unwrap();

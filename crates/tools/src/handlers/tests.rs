@@ -267,3 +267,13 @@ fn no_fault_and_no_debug_print_shows_a_token() {
     ));
     assert!(!format!("{handler:?}").contains(&word));
 }
+
+#[test]
+fn the_example_of_the_documentation_is_read() {
+    let page = include_str!("../../../../docs/tools.md");
+    let yaml = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let file = ToolFile::parse(yaml).unwrap();
+    assert_eq!(file.http[0].url.arguments().collect::<Vec<_>>(), ["space"]);
+    assert_eq!(file.endpoints().next().unwrap().as_str(), "https://notes.example.com/");
+    assert_eq!(file.client[0].spec.name, "get_location");
+}
