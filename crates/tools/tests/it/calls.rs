@@ -34,6 +34,20 @@ async fn arguments_arrive_where_the_file_puts_them() {
 }
 
 #[tokio::test]
+async fn of_two_headers_the_one_that_counts_more_is_sent_alone() {
+    let config = json!({
+        "contentType": "text/one", "headers": {"Content-Type": "text/two", "X-Team": "blue"},
+        "headerParams": {"team": "X-Team"},
+    });
+    let (server, tool) = server_and_tool([], config).await;
+    call(&tool, json!({"team": "red"})).await.unwrap();
+    let headers = &server.requests()[0].headers;
+    for (name, value) in [("content-type", "text/two"), ("x-team", "red")] {
+        assert_eq!(headers.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_argument_moves_the_call_nowhere_else() {
     let server = ToolServer::start([]).await;
     let tool = tool(json!({
