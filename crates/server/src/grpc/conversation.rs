@@ -5,7 +5,7 @@
 //! client's is waited for, so that a client may send its next message before the turn is over
 //! and find it answered in order.
 
-use std::{collections::VecDeque, future, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bartizan_engine::{
     event::{Execution, LoggedEvent, TurnEvent},
@@ -26,10 +26,6 @@ use super::{
     service::Door,
     wire::{ClientMessage, ServerMessage},
 };
-
-/// A facade gives up on a turn that sends nothing for 120 s, which tools and models that think
-/// may well do. After half of that an empty chunk says that the turn is still at work.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// One `Converse` stream.
 pub(super) struct Conversation {
@@ -205,8 +201,6 @@ struct Turn {
     media: Vec<Media>,
     /// The call that the client owes a result.
     owed: Option<String>,
-    /// When a frame last left.
-    spoke_at: Instant,
 }
 
 impl Turn {
@@ -214,16 +208,15 @@ impl Turn {
         Self {
             events: run.follow(0),
             run,
-            pace: Pace::default(),
+            pace: Pace::new(Instant::now()),
             media: Vec::new(),
             owed: None,
-            spoke_at: Instant::now(),
         }
     }
 
     /// Waits for whatever happens first. Dropping the future loses nothing.
     async fn listen(&mut self, inbound: &mut Streaming<ClientMessage>) -> Heard {
-        let alarm = self.alarm();
+        let due = self.pace.due(Instant::now());
         tokio::select! {
             biased;
             events = self.events.next_batch() => Heard::Events(events.unwrap_or_default()),
@@ -232,15 +225,9 @@ impl Turn {
                 Ok(None) => Heard::HalfClose,
                 Err(status) => Heard::Fault(status),
             },
-            () = sleep_until(alarm) => Heard::Nothing,
+            // A client that owes a result is not waiting for us.
+            () = tokio::time::sleep_until(due), if self.owed.is_none() => Heard::Nothing,
         }
-    }
-
-    /// When something must leave even if nothing happens. A client that owes a result is not
-    /// waiting for us.
-    fn alarm(&self) -> Option<Instant> {
-        let silence = self.owed.is_none().then(|| self.spoke_at + LONGEST_SILENCE);
-        self.pace.due(Instant::now()).or(silence)
     }
 
     /// Puts what the run tells into frames.
@@ -261,6 +248,7 @@ impl Turn {
                 TurnEvent::ToolCall { call, execution: Execution::Client } => {
                     self.flush(outbox);
                     outbox.push_back(output::tool_call(call));
+                    self.pace.spoke(Instant::now());
                     self.owed = Some(call.id.clone());
                 }
                 TurnEvent::ToolResult { result } => {
@@ -284,11 +272,7 @@ impl Turn {
                 | TurnEvent::Usage { .. } => {}
             }
         }
-        let now = Instant::now();
-        outbox.extend(self.pace.take_due(now).map(output::chunk));
-        if !outbox.is_empty() {
-            self.spoke_at = now;
-        }
+        self.pass_time(outbox);
         Course::Goes
     }
 
@@ -297,15 +281,10 @@ impl Turn {
         outbox.extend(self.pace.take(Instant::now()).map(output::chunk));
     }
 
-    /// Sends what has become due: gathered text, or a sign of life.
+    /// Sends what has become due.
     fn pass_time(&mut self, outbox: &mut VecDeque<ServerMessage>) {
-        let now = Instant::now();
-        outbox.extend(self.pace.take_due(now).map(output::chunk));
-        if outbox.is_empty() && now >= self.spoke_at + LONGEST_SILENCE {
-            outbox.push_back(output::chunk(String::new()));
-        }
-        if !outbox.is_empty() {
-            self.spoke_at = now;
+        if self.owed.is_none() {
+            outbox.extend(self.pace.take_due(Instant::now()).map(output::chunk));
         }
     }
 
@@ -319,7 +298,7 @@ impl Turn {
             outcome => outcome?,
         }
         self.owed = None;
-        self.spoke_at = Instant::now();
+        self.pace.spoke(Instant::now());
         Ok(())
     }
 
@@ -362,11 +341,4 @@ fn excuse(run: &Run, call_id: String) {
         content: "the tool was not run: the client went away".into(),
         is_error: true,
     });
-}
-
-async fn sleep_until(alarm: Option<Instant>) {
-    match alarm {
-        Some(alarm) => tokio::time::sleep_until(alarm).await,
-        None => future::pending().await,
-    }
 }

@@ -5,6 +5,10 @@
 //! a turn leaves at once and what follows is gathered, for a span that grows from 20 ms to a
 //! quarter of a second. A turn of up to two seconds takes at most 13 frames this way, however
 //! its text is cut. Nothing is held back when the turn ends.
+//!
+//! And never so seldom that the turn looks dead: a facade gives up on a turn that sends nothing
+//! for 120 s, which tools and models that think may well do. After half of that an empty text
+//! leaves as a sign of life.
 
 use std::time::Duration;
 
@@ -22,39 +26,53 @@ const SPANS: [Duration; 5] = [
 /// The most text that is gathered, in bytes; more leaves at once.
 const MOST_GATHERED: usize = 16 * 1024;
 
+/// The longest time without a frame.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
 /// Text on its way to the client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
     gathered: String,
-    /// When text last left; none before the first.
-    left_at: Option<Instant>,
+    /// When anything last left.
+    left_at: Instant,
     /// How many times text has left.
     frames: usize,
 }
 
 impl Pace {
+    /// The pace of a turn that begins now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { gathered: String::new(), left_at: now, frames: 0 }
+    }
+
     /// Adds text.
     pub(super) fn gather(&mut self, text: &str) {
         self.gathered.push_str(text);
     }
 
-    /// When what is gathered must leave; none where nothing is.
-    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+    /// When something must leave.
+    pub(super) fn due(&self, now: Instant) -> Instant {
         if self.gathered.is_empty() {
-            return None;
+            return self.left_at + LONGEST_SILENCE;
         }
-        match self.left_at {
-            Some(left_at) if self.gathered.len() < MOST_GATHERED => {
-                let span = self.frames.saturating_sub(1).min(SPANS.len() - 1);
-                Some(left_at + SPANS[span])
-            }
-            _ => Some(now),
+        if self.gathered.len() >= MOST_GATHERED {
+            return now;
+        }
+        match self.frames.checked_sub(1) {
+            None => now,
+            Some(span) => self.left_at + SPANS[span.min(SPANS.len() - 1)],
         }
     }
 
-    /// What is gathered, if it is time.
+    /// What must leave now: what is gathered, or an empty text as a sign of life.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<String> {
-        if self.due(now)? <= now { self.take(now) } else { None }
+        if self.due(now) > now {
+            return None;
+        }
+        self.take(now).or_else(|| {
+            self.spoke(now);
+            Some(String::new())
+        })
     }
 
     /// What is gathered, time or not; none where nothing is.
@@ -62,9 +80,14 @@ impl Pace {
         if self.gathered.is_empty() {
             return None;
         }
-        self.left_at = Some(now);
+        self.spoke(now);
         self.frames += 1;
         Some(std::mem::take(&mut self.gathered))
+    }
+
+    /// Notes that something other than text left.
+    pub(super) fn spoke(&mut self, now: Instant) {
+        self.left_at = now;
     }
 }
 
@@ -75,14 +98,15 @@ mod tests {
     /// Plays a turn of `count` words, `gap` apart, on a clock of its own, and returns the frames
     /// that it takes.
     fn frames(count: u32, gap: Duration) -> Vec<String> {
-        let mut pace = Pace::default();
-        let mut frames = Vec::new();
         let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        let mut frames = Vec::new();
         for index in 0..count {
             pace.gather(&format!("{index} "));
             frames.extend(pace.take_due(now));
             let next = now + gap;
-            if let Some(due) = pace.due(now).filter(|due| *due < next) {
+            let due = pace.due(now);
+            if due < next {
                 frames.extend(pace.take_due(due));
             }
             now = next;
@@ -113,13 +137,24 @@ mod tests {
     #[test]
     fn much_text_does_not_wait() {
         let now = Instant::now();
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(now);
         pace.gather("a");
         assert!(pace.take_due(now).is_some());
         pace.gather("b");
         assert!(pace.take_due(now).is_none(), "it is not time yet");
         pace.gather(&"c".repeat(MOST_GATHERED));
         assert_eq!(pace.take_due(now).map(|text| text.len()), Some(MOST_GATHERED + 1));
-        assert!(pace.due(now).is_none());
+        assert!(pace.due(now) > now);
+    }
+
+    #[test]
+    fn a_long_silence_is_broken() {
+        let began = Instant::now();
+        let mut pace = Pace::new(began);
+        assert_eq!(pace.take_due(began + LONGEST_SILENCE / 2), None);
+        pace.spoke(began + LONGEST_SILENCE / 2);
+        assert_eq!(pace.take_due(began + LONGEST_SILENCE), None);
+        assert_eq!(pace.take_due(began + LONGEST_SILENCE * 3 / 2), Some(String::new()));
+        assert_eq!(pace.take_due(began + LONGEST_SILENCE * 3 / 2), None);
     }
 }

@@ -404,7 +404,8 @@ impl Talk {
     }
 
     pub async fn send(&self, message: ClientMessage) {
-        self.send.as_ref().unwrap().send(message).await.unwrap();
+        // The server may have ended the stream already; the frames say why.
+        let _ = self.send.as_ref().unwrap().send(message).await;
     }
 
     pub fn half_close(&mut self) {
