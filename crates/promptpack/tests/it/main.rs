@@ -2,4 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bounds;
+mod compile;
 mod corpus;
+mod fixtures;
+mod properties;
+mod render;
+mod support;
