@@ -87,10 +87,14 @@ pub async fn serve(
 ) -> io::Result<()> {
     let door = Arc::new(Door::new(engine, settings));
     let (reporter, health) = tonic_health::server::health_reporter();
-    let routes = Routes::new(runtime(&door))
-        .add_service(health)
-        .add_service(reflection().build_v1().map_err(io::Error::other)?)
-        .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
+    let reflection_v1 = reflection().build_v1().map_err(io::Error::other)?;
+    let reflection_v1alpha = reflection().build_v1alpha().map_err(io::Error::other)?;
+    // A client that compresses does so on the whole channel.
+    let gzip = CompressionEncoding::Gzip;
+    let routes = Routes::new(runtime(&door).accept_compressed(gzip).send_compressed(gzip))
+        .add_service(health.accept_compressed(gzip))
+        .add_service(reflection_v1.accept_compressed(gzip))
+        .add_service(reflection_v1alpha.accept_compressed(gzip));
     let closed = CancellationToken::new();
     // A stream is a turn, so the engine's limit on turns is the limit that counts.
     let most_streams = u32::try_from(door.engine.limits().max_running).unwrap_or(u32::MAX);
@@ -118,8 +122,6 @@ fn runtime(door: &Arc<Door>) -> RuntimeServiceServer<Runtime> {
     RuntimeServiceServer::new(Runtime(Arc::clone(door)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .send_compressed(CompressionEncoding::Gzip)
 }
 
 fn reflection<'a>() -> tonic_reflection::server::Builder<'a> {

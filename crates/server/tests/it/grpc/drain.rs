@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bartizan_server::grpc::wire::HealthRequest;
+use tonic::codec::CompressionEncoding;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -17,7 +18,9 @@ use super::support::{
 
 async fn serving(world: &World, service: &str) -> ServingStatus {
     let request = HealthCheckRequest { service: service.into() };
-    let mut client = HealthClient::new(world.channel().await);
+    // Compressed, as on a channel that compresses everything.
+    let mut client =
+        HealthClient::new(world.channel().await).send_compressed(CompressionEncoding::Gzip);
     client.check(request).await.unwrap().into_inner().status()
 }
 
@@ -53,7 +56,8 @@ async fn reflection_lists_the_contract() {
         message_request: Some(MessageRequest::ListServices(String::new())),
         ..Default::default()
     };
-    let mut client = ServerReflectionClient::new(world.channel().await);
+    let mut client = ServerReflectionClient::new(world.channel().await)
+        .send_compressed(CompressionEncoding::Gzip);
     let mut answers =
         client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap();
