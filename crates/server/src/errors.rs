@@ -205,7 +205,8 @@ impl ApiError {
 
     /// A body that does not say it is JSON.
     pub fn unsupported_media_type() -> Self {
-        let mut error = Self::invalid("the body must be JSON, with `content-type: application/json`");
+        let mut error =
+            Self::invalid("the body must be JSON, with `content-type: application/json`");
         error.status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         error.code = "unsupported_media_type";
         error

@@ -31,3 +31,10 @@
 
 pub mod errors;
 pub mod grpc;
+pub mod http;
+pub mod identity;
+mod openai;
+pub mod ops;
+mod rest;
+
+pub use rest::document::openapi_json;
