@@ -341,10 +341,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(crate) fn at_least(&mut self, length: usize, least: usize, what: &str) {
+    /// Arrays and objects of at least `least` entries, `what` in words.
+    pub(crate) fn at_least(&mut self, node: &Node<'_>, least: usize, what: &str) {
+        let length = match node {
+            Node::Array(items) => items.len(),
+            Node::Object(entries) => entries.len(),
+            _ => return,
+        };
         if length < least {
-            self.report(Code::Empty, format!("there are {length} entries"))
-                .expected(format!("at least {least} {what}"));
+            self.report(Code::Empty, format!("the number of entries is {length}"))
+                .expected(format!("at least {what}"));
         }
     }
 }

@@ -16,6 +16,9 @@ const MAX_NAME: usize = 80;
 /// pointers of a thousand findings.
 const MAX_POINTER_BYTES: usize = 1 << 20;
 
+/// Longest message, in bytes.
+const MAX_MESSAGE: usize = 600;
+
 /// A name further away than this is no near miss.
 const NEAR: f64 = 0.72;
 
@@ -74,7 +77,7 @@ impl Findings {
         }
         let pointer = pointer();
         self.pointer_bytes += pointer.len();
-        let message = message.into();
+        let message = shortened(message.into());
         self.kept.push(Finding {
             code,
             severity,
@@ -113,7 +116,7 @@ impl Reported<'_> {
     pub(crate) fn expected(self, expected: impl Into<String>) -> Self {
         let Self { mut finding, suggestions } = self;
         if let Some(finding) = &mut finding {
-            finding.expected = Some(expected.into());
+            finding.expected = Some(shortened(expected.into()));
         }
         Self { finding, suggestions }
     }
@@ -127,6 +130,15 @@ impl Reported<'_> {
         *self.suggestions += 1;
         finding.suggestion = nearest(name, candidates).map(str::to_owned);
     }
+}
+
+/// A name from the pack may be megabytes long; a message is not.
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 /// The candidate nearest to `name`, if one is near ("did you mean").

@@ -227,7 +227,7 @@ fn choose<'v>(
         None => {
             let default = given(variable.default.as_ref());
             if default.is_none() && variable.required {
-                let expected = format!("a {}", variable.type_.as_str());
+                let expected = variable.type_.with_article();
                 faults.push(ValueFault {
                     kind: FaultKind::Missing,
                     variable: variable.name.clone(),
@@ -243,7 +243,7 @@ fn choose<'v>(
 /// Whether a value has the type and keeps the rules of its variable.
 pub(crate) fn check(variable: &Variable, value: &Value) -> Result<(), (FaultKind, String)> {
     if !variable.type_.accepts(value) {
-        return Err((FaultKind::WrongType, format!("a {}", variable.type_.as_str())));
+        return Err((FaultKind::WrongType, variable.type_.with_article()));
     }
     let rules = variable.validation.as_ref();
     rules

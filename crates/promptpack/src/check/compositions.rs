@@ -67,7 +67,8 @@ impl<'p> Checker<'p, '_> {
                     format!("`{INPUT}` is the composition's input, not a step"),
                 );
             }
-            if !step.id.is_empty() && into.by_id.insert(&step.id, into.ids.len()).is_some() {
+            let number = into.ids.len();
+            if !step.id.is_empty() && *into.by_id.entry(&step.id).or_insert(number) != number {
                 self.report(
                     Code::DuplicateName,
                     &place.at(&"id"),

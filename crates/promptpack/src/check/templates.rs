@@ -284,8 +284,8 @@ impl<'p> Checker<'p, '_> {
                 };
                 if !fits && needed.reported.insert((*name).to_owned()) {
                     let message = format!(
-                        "the template reads into `{name}` ({position}), which is a {}",
-                        type_.as_str()
+                        "the template reads into `{name}` ({position}), which is {}",
+                        type_.with_article()
                     );
                     self.report(Code::Contradiction, place, message);
                 }

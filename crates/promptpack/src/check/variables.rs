@@ -34,11 +34,11 @@ impl Checker<'_, '_> {
 
     fn variable(&mut self, variable: &Variable, place: &Place<'_>) {
         let name = excerpt(&variable.name);
-        if variable.name == "fragments" || variable.name == "fragment" {
+        if variable.name == "fragments" {
             self.report(
                 Code::ReservedName,
                 &place.at(&"name"),
-                format!("`{name}` names fragments in templates; a variable of this name is hard to reach"),
+                "`{{fragments.name}}` is a fragment; nothing can read into a variable of this name",
             );
         }
         if variable.required && variable.default.is_some() {
@@ -106,22 +106,22 @@ impl Checker<'_, '_> {
             ("maximum", rules.maximum.is_some() && !is_number),
         ];
         for (rule, _) in unfit.iter().filter(|(_, unfit)| *unfit && is_known) {
-            let type_ = variable.type_.as_str();
+            let type_ = variable.type_.with_article();
             self.report(
                 Code::NoEffect,
                 &place.at(rule),
-                format!("`{rule}` has no effect on a {type_}"),
+                format!("`{rule}` has no effect on {type_}"),
             );
         }
         for (index, value) in rules.enum_.iter().flatten().enumerate() {
             if !variable.type_.accepts(value) {
-                let type_ = variable.type_.as_str();
+                let type_ = variable.type_.with_article();
                 self.report(
                     Code::Contradiction,
                     &place.at(&"enum").at(&index),
-                    format!("no {type_} can be this value"),
+                    format!("this value is not {type_}"),
                 )
-                .expected(format!("a {type_}"));
+                .expected(type_);
             }
         }
     }

@@ -23,7 +23,9 @@ impl<'p> Checker<'p, '_> {
             self.exits(name, state, marks_ends, &place);
         }
         self.visits(workflow);
-        self.reachable(workflow);
+        if workflow.states.contains_key(&workflow.entry) {
+            self.reachable(workflow);
+        }
     }
 
     pub(super) fn state(&mut self, name: &str, place: &Place<'_>) {

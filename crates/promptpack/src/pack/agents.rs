@@ -44,7 +44,7 @@ impl Agents {
             entry: fields.required(decoder, "entry", Decoder::string),
             members: fields.required(decoder, "members", |d, n| {
                 let members = d.map(n, Agent::decode)?;
-                d.at_least(members.len(), 1, "member");
+                d.at_least(n, 1, "one member");
                 Some(members)
             }),
         };

@@ -214,7 +214,7 @@ impl Composition {
             output: fields.optional(decoder, "output", Decoder::string),
             steps: fields.required(decoder, "steps", |d, n| {
                 let steps = d.list(n, Step::decode)?;
-                d.at_least(steps.len(), 1, "step");
+                d.at_least(n, 1, "one step");
                 Some(steps)
             }),
             engine: fields.or_default(decoder, "engine", Decoder::open_object),
@@ -268,7 +268,7 @@ impl Step {
             "parallel" => StepAction::Parallel {
                 branches: fields.required(decoder, "branches", |d, n| {
                     let branches = d.list(n, Self::decode)?;
-                    d.at_least(branches.len(), 2, "branch");
+                    d.at_least(n, 2, "two branches");
                     Some(branches)
                 }),
                 reduce: fields.required(decoder, "reduce", Reducer::decode),

@@ -228,7 +228,7 @@ impl Independence {
                         ],
                     )
                 })?;
-                d.at_least(axes.len(), 1, "axis");
+                d.at_least(n, 1, "one axis");
                 if axes.iter().collect::<std::collections::HashSet<_>>().len() < axes.len() {
                     d.report(Code::NotAllowed, "an axis is listed twice")
                         .expected("each axis once");
@@ -252,7 +252,7 @@ impl Obligation {
             obligation: fields.required(decoder, "obligation", Decoder::string),
             controls: fields.required(decoder, "controls", |d, n| {
                 let controls = d.list(n, Control::decode)?;
-                d.at_least(controls.len(), 1, "control");
+                d.at_least(n, 1, "one control");
                 Some(controls)
             }),
             applies_to: fields.optional(decoder, "applies_to", |d, n| {

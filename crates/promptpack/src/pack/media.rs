@@ -296,7 +296,7 @@ impl MediaExample {
             }),
             parts: fields.required(decoder, "parts", |d, n| {
                 let parts = d.list(n, ContentPart::decode)?;
-                d.at_least(parts.len(), 1, "part");
+                d.at_least(n, 1, "one part");
                 Some(parts)
             }),
         };

@@ -186,9 +186,7 @@ impl Pack {
             template_engine: fields.required(decoder, "template_engine", TemplateEngine::decode),
             prompts: fields.required(decoder, "prompts", |d, n| {
                 let prompts = d.map(n, Prompt::decode)?;
-                if prompts.is_empty() {
-                    d.report(Code::Empty, "`prompts` has no entry").expected("at least one prompt");
-                }
+                d.at_least(n, 1, "one prompt");
                 Some(prompts)
             }),
             fragments: fields.or_default(decoder, "fragments", |d, n| d.map(n, Decoder::string)),

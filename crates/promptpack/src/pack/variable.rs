@@ -62,6 +62,12 @@ impl VariableType {
         }
     }
 
+    /// The name in a sentence: `a string`, `an object`.
+    pub(crate) fn with_article(&self) -> String {
+        let article = if matches!(self, Self::Object | Self::Array) { "an" } else { "a" };
+        format!("{article} {}", self.as_str())
+    }
+
     /// Whether `value` is of this type. Types are strict: `"5"` is no number.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {

@@ -122,7 +122,7 @@ impl Workflow {
         let entry = fields.required(decoder, "entry", Decoder::string);
         let states = fields.required(decoder, "states", |d, n| {
             let states = d.map(n, WorkflowState::decode)?;
-            d.at_least(states.len(), 1, "state");
+            d.at_least(n, 1, "one state");
             Some(states)
         });
         let (budget, engine) = fields.or_default(decoder, "engine", |d, n| {

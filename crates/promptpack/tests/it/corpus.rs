@@ -1,6 +1,8 @@
 //! Packs found in public, where they are at hand: they are other people's
 //! text and not part of this repository.
 
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::path::{Path, PathBuf};
 
 use promptpack::{Finding, ReadOptions, Report, Severity, read};

@@ -114,3 +114,12 @@ fn findings_are_written_for_programs_too() {
                            "message": "a required field is missing", "expected": "`id`"})
     );
 }
+
+#[test]
+fn the_documentation_has_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/promptpack.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for code in promptpack::Code::ALL {
+        assert!(page.contains(&format!("`{code}`")), "{code}");
+    }
+}
