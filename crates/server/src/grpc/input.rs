@@ -23,6 +23,7 @@ use super::{
     failure::{Refusal, invalid},
     wire::{ClientMessage, ClientToolResult, ContentPart, MediaContent},
 };
+use crate::http;
 
 /// The most parts of a message.
 const MOST_PARTS: usize = 256;
@@ -160,23 +161,24 @@ fn read_media(field: &str, kind: &str, media: MediaContent) -> Result<Media, Fai
         return Err(invalid(&field("mime_type"), &format!("is no {kind}'s")));
     }
     // The contract's order of preference: what is here, what is stored, what is elsewhere.
-    let source = if !media.data.is_empty() {
-        MediaSource::Base64(standard_base64(&field("data"), &media.data)?)
-    } else if !media.storage_ref.is_empty() {
+    if !media.data.is_empty() {
+        let data = standard_base64(&field("data"), &media.data)?;
+        let source = MediaSource::Base64(data);
+        return Ok(Media { kind: told, mime_type: media.mime_type, source, name: None });
+    }
+    if !media.storage_ref.is_empty() {
         return Err(Failure::new(
             FailureCode::UnsupportedContent,
             "this runtime has no media store and does not advertise media_storage_ref; send data \
              or url",
         )
         .param(field("storage_ref")));
-    } else if media.url.starts_with("https://") || media.url.starts_with("http://") {
-        MediaSource::Url(media.url)
-    } else if media.url.is_empty() {
+    }
+    if media.url.is_empty() {
         return Err(invalid(&field("data"), "is missing, and so is url"));
-    } else {
-        return Err(invalid(&field("url"), "is no http or https address; send the bytes in data"));
-    };
-    Ok(Media { kind: told, mime_type: media.mime_type, source, name: None })
+    }
+    http::media::at(&media.url, &media.mime_type, None)
+        .map_err(|_| invalid(&field("url"), "is no http(s) address; send the bytes in data"))
 }
 
 /// The same bytes in standard base64 with padding.

@@ -25,6 +25,7 @@ use super::{
         runtime_service_server::RuntimeService,
     },
 };
+use crate::identity::Caller;
 
 /// Says in every response's metadata that the model is the mock.
 const MOCK_HEADER: &str = "x-bartizan-mock";
@@ -33,7 +34,7 @@ const MOCK_HEADER: &str = "x-bartizan-mock";
 pub(super) struct Door {
     pub(super) engine: Arc<Engine>,
     pub(super) settings: GrpcSettings,
-    /// On whose behalf turns are; the contract leaves identity to whoever stands in front.
+    /// On whose behalf turns are.
     pub(super) owner: Arc<Owner>,
     /// Cancelled when streams that are between turns should end.
     pub(super) closing: CancellationToken,
@@ -46,7 +47,7 @@ impl Door {
         Self {
             engine,
             settings,
-            owner: Arc::new(Owner::local()),
+            owner: Caller::local().owner,
             closing: CancellationToken::new(),
             streams: TaskTracker::new(),
         }
