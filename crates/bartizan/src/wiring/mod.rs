@@ -1,0 +1,182 @@
+//! Settings into objects: packs, tools, model, store, engine.
+//!
+//! In two steps. [`Plan::read`] reads every file and refuses what makes no sense, while nothing
+//! listens. [`Plan::build`] then makes the objects; it needs to know where HTTP listens, because
+//! the built-in example's tool asks there.
+//!
+//! # Layout
+//!
+//! - [`packs`]: pack files. `tools`: the tool file. `model`: provider, failover or mock.
+//! - `store`: where sessions are kept.
+
+mod model;
+pub mod packs;
+mod store;
+mod tools;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bartizan_engine::{
+    agent::Catalogue,
+    engine::{Engine, Parts},
+    limits,
+    ports::{clock::SystemClock, model::ModelInfo, observer::Observer},
+};
+use bartizan_net::{Client, ClientOptions, EgressPolicy};
+use bartizan_server::http::limits::HttpLimits;
+
+use self::{model::ModelPlan, packs::PackFile, tools::ToolPlan};
+use crate::{
+    config::{
+        Configuration,
+        settings::{Settings, WhenBusy},
+    },
+    refusal::Refusal,
+};
+
+/// Everything that was read and is known to make sense.
+pub struct Plan {
+    packs: Vec<PackFile>,
+    tools: ToolPlan,
+    model: ModelPlan,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Reads the packs, the tool file, the mock's script and the provider's settings.
+    ///
+    /// # Errors
+    /// At the first thing that makes no sense.
+    pub fn read(configuration: &Configuration) -> Result<Self, Refusal> {
+        let settings = &configuration.settings;
+        let mut warnings = Vec::new();
+        let packs = packs::read(configuration, &mut warnings)?;
+        let is_example = settings.packs.is_empty();
+        let tools = ToolPlan::read(configuration, is_example, &mut warnings)?;
+        let model = ModelPlan::read(configuration, is_example)?;
+        Ok(Self { packs, tools, model, warnings })
+    }
+
+    /// The names of the packs, for the labels of the metrics.
+    pub fn pack_names(&self) -> String {
+        let names: Vec<&str> = self.packs.iter().map(|pack| pack.loaded.pack.id.as_str()).collect();
+        names.join(",")
+    }
+
+    /// Whether a tool asks the public HTTP door of this very process.
+    pub fn asks_itself(&self) -> bool {
+        matches!(self.tools, ToolPlan::Example)
+    }
+
+    /// Makes the engine. `http` is where the public HTTP door listens.
+    ///
+    /// # Errors
+    /// Where a part cannot be made: a tool's endpoint is refused, the data directory is in use.
+    pub fn build(
+        self,
+        configuration: &Configuration,
+        http: Option<SocketAddr>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Built, Refusal> {
+        let settings = &configuration.settings;
+        let mut warnings = self.warnings;
+        let tools = self.tools.file(http)?;
+        let mut policy = EgressPolicy { allow: settings.egress.allow.clone() };
+        for endpoint in tools.endpoints().chain(self.model.endpoints()) {
+            policy = policy.allowing(endpoint);
+        }
+        // Setting up TLS costs more than all the rest of the start; who calls nobody needs none.
+        let calls_out = !tools.http.is_empty() || !self.model.is_mock();
+        let client = if calls_out { Some(client(policy, settings)?) } else { None };
+        let model = self.model.build(client.as_ref())?;
+        let toolbox = tools::toolbox(tools, client.as_ref())?;
+        let catalogue =
+            catalogue(self.packs, configuration, &model.info(), &toolbox, &mut warnings)?;
+        let clock = Arc::new(SystemClock);
+        let store = store::open(settings, clock.clone())?;
+        let parts = Parts { catalogue, model, store, clock, observer, limits: limits(settings) };
+        Ok(Built { engine: Engine::new(parts), warnings })
+    }
+}
+
+/// What was made.
+pub struct Built {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+fn client(policy: EgressPolicy, settings: &Settings) -> Result<Client, Refusal> {
+    let connect_timeout = settings.provider.timeouts.connect.0;
+    let options = ClientOptions { connect_timeout, ..ClientOptions::default() };
+    Client::new(policy, &options).map_err(Refusal::configuration)
+}
+
+fn catalogue(
+    packs: Vec<PackFile>,
+    configuration: &Configuration,
+    model: &ModelInfo,
+    toolbox: &bartizan_engine::agent::Toolbox,
+    warnings: &mut Vec<String>,
+) -> Result<Catalogue, Refusal> {
+    let mut catalogue = Catalogue::default();
+    for pack in packs {
+        let entry = packs::chosen_entry(&pack.loaded.pack, configuration, warnings);
+        catalogue
+            .add(&pack.loaded, entry.as_deref(), &model.model, toolbox)
+            .map_err(|error| Refusal::input(format!("{}: {error}", pack.name)))?;
+    }
+    for agent in catalogue.agents().filter(|agent| !agent.unbound_tools.is_empty()) {
+        warnings.push(format!(
+            "{}: nothing runs {}; the model is not offered what nothing runs (bind it in the tool \
+             file, tools.file)",
+            agent.name,
+            agent.unbound_tools.join(", ")
+        ));
+    }
+    Ok(catalogue)
+}
+
+/// What one HTTP request may ask for.
+pub fn http_limits(settings: &Settings) -> HttpLimits {
+    let own = &settings.limits.http;
+    HttpLimits {
+        body_bytes: own.body_bytes,
+        body_time: own.body_time.0,
+        head_time: own.head_time.0,
+        headers: own.headers,
+        head_bytes: own.head_bytes,
+        json_depth: own.json_depth,
+        messages: own.messages,
+        parts: own.parts,
+        tools: own.tools,
+        page: own.page,
+        connections: own.connections,
+        streams: own.streams,
+    }
+}
+
+fn limits(settings: &Settings) -> limits::Limits {
+    let own = &settings.limits;
+    let time_to_live = settings.sessions.ttl.0;
+    limits::Limits {
+        turn_time: own.turn_time.0,
+        max_rounds: own.max_rounds,
+        max_tool_calls: own.max_tool_calls,
+        max_output_tokens: own.max_output_tokens,
+        max_output_bytes: own.max_output_bytes,
+        client_tool_time: own.client_tool_time.0,
+        tool_time: own.tool_time.0,
+        max_tool_result_bytes: own.max_tool_result_bytes,
+        max_running: own.max_running,
+        context_tokens: own.context_tokens,
+        max_history: own.max_history,
+        when_busy: match settings.sessions.when_busy {
+            WhenBusy::Wait => limits::WhenBusy::Wait,
+            WhenBusy::Refuse => limits::WhenBusy::Refuse,
+        },
+        session_time_to_live: (time_to_live > Duration::ZERO).then_some(time_to_live),
+    }
+}
