@@ -40,10 +40,8 @@ fn main() {
         || std::env::temp_dir().join(format!("store-bench-{}", std::process::id())),
         PathBuf::from,
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     println!("{turns} turns of 2 messages and 24 events, {TURNS_PER_SESSION} per session\n");
     println!(
         "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9}",
@@ -66,7 +64,9 @@ fn main() {
 
 /// Every caller reads its session's messages and finishes a turn, again and again.
 async fn measure(name: &str, store: Arc<dyn Store>, turns: usize, callers: usize) {
-    for (what, reads, writes) in [("messages", true, false), ("finish_turn", false, true), ("both", true, true)] {
+    for (what, reads, writes) in
+        [("messages", true, false), ("finish_turn", false, true), ("both", true, true)]
+    {
         // The reads alone find what was written here.
         let warm: Vec<_> = (0..callers).map(|_| SessionId::random()).collect();
         for id in &warm {
@@ -149,8 +149,7 @@ fn turn(id: &SessionId) -> TurnRecord {
         mock: false,
     };
     let piece = TurnEvent::Text { delta: text[..20].into() };
-    let done =
-        TurnEvent::Done { stop_reason: StopReason::EndTurn, text: text.clone(), usage };
+    let done = TurnEvent::Done { stop_reason: StopReason::EndTurn, text: text.clone(), usage };
     let mut events = vec![started];
     events.extend(std::iter::repeat_n(piece, 20));
     events.extend([TurnEvent::Usage { usage }, done]);

@@ -21,10 +21,7 @@
 //! - [`sqlite`]: the file. Its own page says what is in which module.
 //! - [`memory`]: the same without a file.
 //! - `rule`: what both must decide alike.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
 pub mod memory;
 mod rule;

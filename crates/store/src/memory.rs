@@ -74,11 +74,7 @@ impl Store for Memory {
         state.create_session(session, now)
     }
 
-    async fn session(
-        &self,
-        owner: &Owner,
-        id: &SessionId,
-    ) -> Result<Option<Session>, StoreError> {
+    async fn session(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {
         let (state, now) = self.state();
         Ok(state.session(owner, id, now).cloned())
     }
@@ -114,7 +110,7 @@ impl Store for Memory {
     }
 
     async fn finish_turn(&self, turn: TurnRecord) -> Result<(), StoreError> {
-        rule::one_owner(&turn)?;
+        rule::well_formed(&turn)?;
         let (mut state, now) = self.state();
         state.finish_turn(turn, now)
     }

@@ -13,8 +13,11 @@ pub(crate) fn micros(time: Timestamp) -> i64 {
 
 /// The time that was stored. Numbers beyond what a timestamp can name become its ends.
 pub(crate) fn timestamp(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros)
-        .unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// The time as a store gives it back.
@@ -37,15 +40,19 @@ pub(crate) fn written_at(turn: &TurnRecord, now: Timestamp) -> Timestamp {
     turn.run.finished_at.unwrap_or(now)
 }
 
-/// Refuses a turn that would write into another's session: its run and its session must name
-/// the same owner and the same session.
-pub(crate) fn one_owner(turn: &TurnRecord) -> Result<(), StoreError> {
-    let Some(change) = &turn.session else { return Ok(()) };
-    let same = change.session.owner == turn.run.owner
-        && turn.run.session_id.as_ref() == Some(&change.session.id);
-    if same {
-        Ok(())
-    } else {
-        Err(StoreError::Other("a turn's run and session do not belong together".into()))
+/// Refuses a turn that makes no sense: its run and its session must name the same owner and the
+/// same session, or it would write into another's, and the ids of its events must count from 1,
+/// because that is how readers ask for the rest.
+pub(crate) fn well_formed(turn: &TurnRecord) -> Result<(), StoreError> {
+    let together = turn.session.as_ref().is_none_or(|change| {
+        change.session.owner == turn.run.owner
+            && turn.run.session_id.as_ref() == Some(&change.session.id)
+    });
+    if !together {
+        return Err(StoreError::Other("a turn's run and session do not belong together".into()));
     }
+    if (1..).zip(&turn.events).any(|(id, event)| event.id != id) {
+        return Err(StoreError::Other("the events of a turn do not count from 1".into()));
+    }
+    Ok(())
 }

@@ -6,12 +6,13 @@
 //! - `open`: a connection and how it is set up; `schema`: tables and migrations.
 //! - `writer`: the one thread that writes, and how it groups commits.
 //! - `write`: every statement that writes. `read`: every statement that reads.
-//! - `row`: how values become columns and back.
+//! - `row`: how values become columns and back; `log`: how a run's events become one text.
 //! - `probe`: whether the store works at this moment.
 //! - `error`: what SQLite says in the port's words, and why a store does not open.
 
 mod directory;
 mod error;
+mod log;
 mod open;
 mod probe;
 mod read;
@@ -20,7 +21,7 @@ mod schema;
 mod write;
 mod writer;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{num::NonZero, path::Path, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use bartizan_engine::{
@@ -68,7 +69,8 @@ pub struct Options {
     /// The most bytes that the database may grow to, its write-ahead log not counted; beyond
     /// that, writes fail as on a full disk. `None` for no limit but the disk's.
     pub max_bytes: Option<u64>,
-    /// How many connections read. At least one is made.
+    /// How many turns can read at the same moment: as many as there are threads that run turns,
+    /// and at least one.
     pub readers: usize,
 }
 
@@ -79,7 +81,7 @@ impl Default for Options {
             busy_timeout: Duration::from_secs(5),
             run_time_to_live: Duration::from_secs(7 * 24 * 3600),
             max_bytes: None,
-            readers: 2,
+            readers: thread::available_parallelism().map_or(2, NonZero::get),
         }
     }
 }
@@ -115,16 +117,16 @@ impl Sqlite {
         let connection = open::writer(directory.database(), &options, clock.now())?;
         directory.remember_files()?;
         let directory = Arc::new(directory);
-        let readers = (0..options.readers.max(1))
-            .map(|_| open::reader(directory.database(), &options))
-            .collect::<Result<Vec<_>, _>>()?;
+        let reader = || open::reader(directory.database(), &options);
+        let others = (1..options.readers).map(|_| reader()).collect::<Result<_, _>>()?;
+        let readers = Arc::new(Readers::new(reader()?, others, reader()?));
         let writer = Writer::start(connection, Arc::clone(&directory))
             .map_err(|source| OpenError::directory(directory.database(), source))?;
         Ok(Arc::new(Self {
             clock,
             run_time_to_live: options.run_time_to_live,
             probe: Probe::default(),
-            readers: Arc::new(Readers::new(readers)),
+            readers,
             writer,
         }))
     }
@@ -141,13 +143,8 @@ impl Store for Sqlite {
         self.writer.write(Write::CreateSession { session, now }).await.map(drop)
     }
 
-    async fn session(
-        &self,
-        owner: &Owner,
-        id: &SessionId,
-    ) -> Result<Option<Session>, StoreError> {
-        let (owner, id, now) = (owner.clone(), id.clone(), self.now());
-        self.readers.run(move |connection| read::session(connection, &owner, &id, now)).await
+    async fn session(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        self.readers.here(|connection| read::session(connection, owner, id, self.now()))
     }
 
     async fn sessions(
@@ -158,16 +155,13 @@ impl Store for Sqlite {
     ) -> Result<Vec<Session>, StoreError> {
         let (owner, after, now) = (owner.clone(), after.cloned(), self.now());
         self.readers
-            .run(move |connection| {
-                read::sessions(connection, &owner, limit, after.as_ref(), now)
-            })
+            .aside(move |connection| read::sessions(connection, &owner, limit, after.as_ref(), now))
             .await
     }
 
     async fn delete_session(&self, owner: &Owner, id: &SessionId) -> Result<bool, StoreError> {
-        let write =
-            Write::DeleteSession { owner: owner.clone(), id: id.clone(), now: self.now() };
-        self.writer.write(write).await.map(|deleted| deleted > 0)
+        let write = Write::DeleteSession { owner: owner.clone(), id: id.clone(), now: self.now() };
+        self.writer.write(write).await.map(|written| written.rows > 0)
     }
 
     async fn messages(
@@ -176,10 +170,8 @@ impl Store for Sqlite {
         id: &SessionId,
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        let (owner, id, now) = (owner.clone(), id.clone(), self.now());
-        self.readers
-            .run(move |connection| read::messages(connection, &owner, &id, limit, now))
-            .await
+        let now = self.now();
+        self.readers.here(|connection| read::messages(connection, owner, id, limit, now))
     }
 
     async fn begin_run(&self, run: &RunRecord) -> Result<(), StoreError> {
@@ -193,8 +185,7 @@ impl Store for Sqlite {
     }
 
     async fn run(&self, owner: &Owner, id: RunId) -> Result<Option<RunRecord>, StoreError> {
-        let (owner, now) = (owner.clone(), self.now());
-        self.readers.run(move |connection| read::run(connection, &owner, id, now)).await
+        self.readers.here(|connection| read::run(connection, owner, id, self.now()))
     }
 
     async fn run_events(
@@ -205,7 +196,7 @@ impl Store for Sqlite {
     ) -> Result<Vec<LoggedEvent>, StoreError> {
         let (owner, now) = (owner.clone(), self.now());
         self.readers
-            .run(move |connection| read::run_events(connection, &owner, id, after, now))
+            .aside(move |connection| read::run_events(connection, &owner, id, after, now))
             .await
     }
 
@@ -213,25 +204,18 @@ impl Store for Sqlite {
         let mut sessions = 0;
         // One step at a time, so that turns get in between.
         loop {
-            let now = rule::micros(now);
-            let step =
-                self.writer.write(Write::SweepSessions { now, limit: SWEEP_STEP }).await?;
-            sessions += step;
-            if step < SWEEP_STEP {
+            let write = Write::SweepSessions { now: rule::micros(now), limit: SWEEP_STEP };
+            let step = self.writer.write(write).await?;
+            sessions += step.rows;
+            if !step.more {
                 break;
             }
         }
-        let Some(ended_by) = rule::before(now, self.run_time_to_live) else {
-            return Ok(sessions);
-        };
-        loop {
+        if let Some(ended_by) = rule::before(now, self.run_time_to_live) {
             let ended_by = rule::micros(ended_by);
-            let step =
-                self.writer.write(Write::SweepRuns { ended_by, limit: SWEEP_STEP }).await?;
-            if step < SWEEP_STEP {
-                return Ok(sessions);
-            }
+            while self.writer.write(Write::SweepRuns { ended_by, limit: SWEEP_STEP }).await?.more {}
         }
+        Ok(sessions)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -54,7 +54,7 @@ struct Conversation {
 struct Run {
     record: RunRecord,
     events: Vec<Arc<LoggedEvent>>,
-    /// Whether it lives as long as its session, or for a set time.
+    /// Whether it wrote messages and lives as long as they, or for a set time.
     kept: bool,
     bytes: usize,
 }
@@ -82,12 +82,7 @@ impl State {
         self.conversation(owner, id, now).map(|conversation| &conversation.session)
     }
 
-    fn conversation(
-        &self,
-        owner: &Owner,
-        id: &SessionId,
-        now: Timestamp,
-    ) -> Option<&Conversation> {
+    fn conversation(&self, owner: &Owner, id: &SessionId, now: Timestamp) -> Option<&Conversation> {
         self.sessions
             .get(&(owner.clone(), id.clone()))
             .filter(|conversation| !expired(conversation.session.expires_at, now))
@@ -170,12 +165,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn delete_session(
-        &mut self,
-        owner: &Owner,
-        id: &SessionId,
-        now: Timestamp,
-    ) -> bool {
+    pub(super) fn delete_session(&mut self, owner: &Owner, id: &SessionId, now: Timestamp) -> bool {
         let key = (owner.clone(), id.clone());
         self.forget_expired(&key, now);
         self.forget_session(&key)
@@ -200,7 +190,7 @@ impl State {
         let written_at = rounded(written_at(&turn, now));
         let run = Run {
             bytes: run_bytes(&turn.run, &turn.events),
-            kept: turn.session.is_some(),
+            kept: turn.session.is_some() && !turn.messages.is_empty(),
             events: turn.events,
             record: turn.run,
         };
@@ -275,8 +265,7 @@ impl State {
             message_count: 0,
             ..session
         };
-        let conversation =
-            Conversation { session, messages: Vec::new(), bytes, used: self.uses };
+        let conversation = Conversation { session, messages: Vec::new(), bytes, used: self.uses };
         self.sessions.insert(key, conversation);
     }
 
@@ -336,22 +325,24 @@ impl State {
         let held = used
             .and_then(|key| self.sessions.get(key))
             .map_or(0, |conversation| conversation.bytes);
+        let max_bytes = self.max_bytes;
+        let full = || {
+            StoreError::Full(format!(
+                "the memory store may take {max_bytes} bytes, and this turn with its session \
+                 and the turns at work need more"
+            ))
+        };
+        // Before anything is forgotten in vain.
         if held.saturating_add(bytes) > self.max_bytes {
-            return Err(StoreError::Full(format!(
-                "a session does not fit into the {} bytes that the memory store may take",
-                self.max_bytes
-            )));
+            return Err(full());
         }
         while self.bytes.saturating_add(bytes) > self.max_bytes {
             if let Some((_, key)) = self.loose.first().cloned() {
                 self.forget_run(&key);
-            } else if let Some(key) =
-                self.by_use.values().find(|key| Some(*key) != used).cloned()
-            {
+            } else if let Some(key) = self.by_use.values().find(|key| Some(*key) != used).cloned() {
                 self.forget_session(&key);
             } else {
-                // What is left are this session's own runs and runs at work.
-                return Err(StoreError::Full("the memory store is full of running turns".into()));
+                return Err(full());
             }
         }
         Ok(())

@@ -1,9 +1,6 @@
 //! Whether the store works at this moment.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bartizan_engine::ports::store::StoreError;
 use tokio::sync::Mutex;
@@ -30,11 +27,7 @@ impl Probe {
     /// still succeed on a disk that has no room for a turn.
     ///
     /// Those who ask while the answer is being found wait for that one answer.
-    pub(super) async fn check(
-        &self,
-        writer: &Writer,
-        readers: &Arc<Readers>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn check(&self, writer: &Writer, readers: &Readers) -> Result<(), StoreError> {
         let mut last = self.last.lock().await;
         if let Some((found, outcome)) = &*last
             && found.elapsed() < HOLDS_FOR
@@ -47,9 +40,9 @@ impl Probe {
     }
 }
 
-async fn probe(writer: &Writer, readers: &Arc<Readers>) -> Result<(), StoreError> {
+async fn probe(writer: &Writer, readers: &Readers) -> Result<(), StoreError> {
     writer.write(Write::FillProbe).await?;
-    let written = readers.run(read::probe).await;
+    let written = readers.here(read::probe);
     writer.write(Write::ClearProbe).await?;
     if written? {
         Ok(())

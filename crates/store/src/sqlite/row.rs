@@ -6,14 +6,16 @@ use bartizan_engine::{
     identity::{RunId, SessionId},
     message::{Message, Part, Role},
     owner::Owner,
-    ports::store::{RunRecord, RunStatus, Session, SessionChange, StoreError, StoredMessage, TurnRecord},
+    ports::store::{
+        RunRecord, RunStatus, Session, SessionChange, StoreError, StoredMessage, TurnRecord,
+    },
     usage::Usage,
 };
 use jiff::Timestamp;
 use rusqlite::{Row, types::FromSql};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::error::store_error;
+use super::{error::store_error, log};
 use crate::rule::{self, timestamp};
 
 /// A finished turn, encoded.
@@ -33,7 +35,7 @@ pub(super) struct Turn {
 pub(super) struct Run {
     pub(super) record: RunRecord,
     pub(super) id: String,
-    /// Whether the run lives as long as its session, or for a set time.
+    /// Whether the run wrote messages and lives as long as they, or for a set time.
     pub(super) kept: bool,
     pub(super) stop_reason: Option<String>,
     pub(super) events: Option<String>,
@@ -49,16 +51,17 @@ pub(super) struct EncodedMessage {
 
 impl Turn {
     pub(super) fn encode(turn: TurnRecord, now: Timestamp) -> Result<Self, StoreError> {
-        rule::one_owner(&turn)?;
+        rule::well_formed(&turn)?;
         let written_at = rule::micros(rule::written_at(&turn, now));
         // Without a session there is nothing that could hold messages.
         let messages = if turn.session.is_some() { turn.messages } else { Vec::new() };
-        let messages = messages.iter().map(EncodedMessage::encode).collect::<Result<_, _>>()?;
+        let messages: Vec<_> =
+            messages.iter().map(EncodedMessage::encode).collect::<Result<_, _>>()?;
         let events = match turn.events.as_slice() {
             [] => None,
-            events => Some(encode("events", events)?),
+            events => Some(log::encode(events)?),
         };
-        let run = Run { kept: turn.session.is_some(), events, ..Run::encode(turn.run)? };
+        let run = Run { kept: !messages.is_empty(), events, ..Run::encode(turn.run)? };
         Ok(Self { run, session: turn.session, messages, written_at, now: rule::micros(now) })
     }
 }
@@ -194,10 +197,10 @@ pub(super) fn run(row: &Row<'_>, owner: &Owner) -> Result<RunRecord, StoreError>
 
 /// The events of a run after the one with id `after`.
 pub(super) fn events(row: &Row<'_>, after: u64) -> Result<Vec<LoggedEvent>, StoreError> {
-    let Some(text) = get::<Option<String>>(row, 0)? else { return Ok(Vec::new()) };
-    let mut events: Vec<LoggedEvent> = decode("events", &text)?;
-    events.retain(|event| event.id > after);
-    Ok(events)
+    match get::<Option<String>>(row, 0)? {
+        None => Ok(Vec::new()),
+        Some(text) => log::decode(&text, after),
+    }
 }
 
 /// A value as JSON.
@@ -207,7 +210,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(what: &str, value: &T) -> Result<Str
 }
 
 /// A value from JSON. The error tells the place and not the text: that is people's words.
-fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+pub(super) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| {
         StoreError::Damaged(format!("a stored {what} does not read at column {}", error.column()))
     })

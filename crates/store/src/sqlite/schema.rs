@@ -20,9 +20,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let found: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(opened)?;
-    let application: i32 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(opened)?;
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(opened)?;
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(opened)?;
@@ -33,9 +32,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
     for (version, step) in (1_i64..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found) {
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(opened)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opened)?;
         transaction.execute_batch(step).map_err(opened)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(opened)?;
         transaction.pragma_update(None, "user_version", version).map_err(opened)?;

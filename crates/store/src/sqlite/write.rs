@@ -16,8 +16,7 @@ use super::{
 use crate::rule::micros;
 
 /// Four pages: about what a turn takes.
-const FILL_PROBE: &str =
-    "INSERT OR REPLACE INTO probe (one, filling) VALUES (1, zeroblob(16000))";
+const FILL_PROBE: &str = "INSERT OR REPLACE INTO probe (one, filling) VALUES (1, zeroblob(16000))";
 
 const CLEAR_PROBE: &str = "DELETE FROM probe";
 
@@ -26,15 +25,15 @@ const CLEAR_PROBE: &str = "DELETE FROM probe";
 pub(super) enum Write {
     /// Makes a session.
     CreateSession { session: Session, now: i64 },
-    /// Deletes a session; 1 where there was one.
+    /// Deletes a session.
     DeleteSession { owner: Owner, id: SessionId, now: i64 },
     /// Records a run that has begun.
     BeginRun(Box<Run>),
     /// Records a turn that has ended.
     FinishTurn(Box<Turn>),
-    /// Deletes up to `limit` expired sessions, and tells how many.
+    /// Looks at up to `limit` sessions whose time may have come and deletes those expired.
     SweepSessions { now: i64, limit: u64 },
-    /// Deletes up to `limit` runs that no session holds and that ended by then; tells how many.
+    /// Deletes up to `limit` runs that no session holds and that ended by then.
     SweepRuns { ended_by: i64, limit: u64 },
     /// Writes the probe's row.
     FillProbe,
@@ -42,16 +41,28 @@ pub(super) enum Write {
     ClearProbe,
 }
 
+/// What was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// How many of the things that the write is about: sessions or runs.
+    pub(super) rows: u64,
+    /// Whether a sweep stopped at its limit.
+    pub(super) more: bool,
+}
+
 impl Write {
     /// Writes, within a transaction that is open.
-    pub(super) fn apply(&self, connection: &Connection) -> Result<u64, StoreError> {
+    pub(super) fn apply(&self, connection: &Connection) -> Result<Written, StoreError> {
+        let rows = |rows| Written { rows, more: false };
         match self {
             Self::CreateSession { session, now } => {
-                make_session(connection, session, 0, *now).map(|()| 1)
+                make_session(connection, session, 0, *now).map(|()| rows(1))
             }
-            Self::DeleteSession { owner, id, now } => delete_session(connection, owner, id, *now),
-            Self::BeginRun(run) => begin_run(connection, run),
-            Self::FinishTurn(turn) => finish_turn(connection, turn).map(|()| 1),
+            Self::DeleteSession { owner, id, now } => {
+                delete_session(connection, owner, id, *now).map(rows)
+            }
+            Self::BeginRun(run) => begin_run(connection, run).map(rows),
+            Self::FinishTurn(turn) => finish_turn(connection, turn).map(|()| rows(1)),
             Self::SweepSessions { now, limit } => sweep_sessions(connection, *now, *limit),
             Self::SweepRuns { ended_by, limit } => execute(
                 connection,
@@ -59,9 +70,10 @@ impl Write {
                      SELECT tenant, subject, id FROM runs
                      WHERE kept = 0 AND finished_at IS NOT NULL AND finished_at <= ?1 LIMIT ?2)",
                 params![ended_by, count(*limit)],
-            ),
-            Self::FillProbe => execute(connection, FILL_PROBE, []),
-            Self::ClearProbe => execute(connection, CLEAR_PROBE, []),
+            )
+            .map(|rows| Written { rows, more: rows >= *limit }),
+            Self::FillProbe => execute(connection, FILL_PROBE, []).map(rows),
+            Self::ClearProbe => execute(connection, CLEAR_PROBE, []).map(rows),
         }
     }
 }
@@ -95,9 +107,9 @@ fn make_session(
     let made = execute(
         connection,
         "INSERT INTO sessions (tenant, subject, id, agent, created_at, updated_at, expires_at,
-             metadata, message_count)
+             look_at, metadata, message_count)
          VALUES (:tenant, :subject, :id, :agent, :created_at, :updated_at, :expires_at,
-             :metadata, :message_count)
+             :expires_at, :metadata, :message_count)
          ON CONFLICT DO NOTHING",
         named_params! {
             ":tenant": session.owner.tenant,
@@ -154,39 +166,68 @@ fn purge(
     subject: &str,
     id: &str,
 ) -> Result<u64, StoreError> {
-    let deleted = execute(
-        connection,
-        "DELETE FROM sessions WHERE tenant = ?1 AND subject = ?2 AND id = ?3",
-        [tenant, subject, id],
-    )?;
-    if deleted > 0 {
-        execute(
-            connection,
-            "DELETE FROM runs WHERE tenant = ?1 AND subject = ?2 AND session_id = ?3",
-            [tenant, subject, id],
-        )?;
+    let key = [tenant, subject, id];
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM sessions WHERE tenant = ?1 AND subject = ?2 AND id = ?3")
+        .map_err(store_error)?;
+    if !statement.exists(key).map_err(store_error)? {
+        return Ok(0);
     }
-    Ok(deleted)
+    // Runs that wrote messages are found through these, the others by their own index: an index
+    // over all would cost every turn one more page.
+    execute(
+        connection,
+        "DELETE FROM runs WHERE tenant = ?1 AND subject = ?2 AND session_id = ?3 AND id IN (
+             SELECT run_id FROM messages
+             WHERE tenant = ?1 AND subject = ?2 AND session_id = ?3)",
+        key,
+    )?;
+    execute(
+        connection,
+        "DELETE FROM runs
+         WHERE tenant = ?1 AND subject = ?2 AND session_id = ?3 AND kept = 0",
+        key,
+    )?;
+    execute(connection, "DELETE FROM sessions WHERE tenant = ?1 AND subject = ?2 AND id = ?3", key)
 }
 
-fn sweep_sessions(connection: &Connection, now: i64, limit: u64) -> Result<u64, StoreError> {
+fn sweep_sessions(connection: &Connection, now: i64, limit: u64) -> Result<Written, StoreError> {
     let mut statement = connection
         .prepare_cached(
-            "SELECT tenant, subject, id FROM sessions
-             WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+            "SELECT tenant, subject, id, expires_at FROM sessions
+             WHERE look_at IS NOT NULL AND look_at <= ?1 LIMIT ?2",
         )
         .map_err(store_error)?;
-    let expired = statement
-        .query_map(params![now, count(limit)], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-        })
-        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+    type Found = (String, String, String, Option<i64>);
+    let found: Vec<Found> = statement
+        .query_map(params![now, count(limit)], |row| row.try_into())
+        .and_then(Iterator::collect)
         .map_err(store_error)?;
-    let mut deleted = 0;
-    for (tenant, subject, id) in expired {
-        deleted += purge(connection, &tenant, &subject, &id)?;
+    let mut written = Written { rows: 0, more: count(limit) == sequence(found.len()) };
+    for (tenant, subject, id, expires_at) in found {
+        if expires_at.is_some_and(|end| end <= now) {
+            written.rows += purge(connection, &tenant, &subject, &id)?;
+        } else {
+            look_at(connection, &tenant, &subject, &id, expires_at)?;
+        }
     }
-    Ok(deleted)
+    Ok(written)
+}
+
+/// Sets when the sweep looks at a session.
+fn look_at(
+    connection: &Connection,
+    tenant: &str,
+    subject: &str,
+    id: &str,
+    time: Option<i64>,
+) -> Result<(), StoreError> {
+    execute(
+        connection,
+        "UPDATE sessions SET look_at = ?4 WHERE tenant = ?1 AND subject = ?2 AND id = ?3",
+        params![tenant, subject, id, time],
+    )
+    .map(drop)
 }
 
 /// A run that is there already has begun already.
@@ -219,26 +260,34 @@ fn take_sequences(
                  message_count = message_count + :added
              WHERE tenant = :tenant AND subject = :subject AND id = :id
                  AND (expires_at IS NULL OR expires_at > :now)
-             RETURNING message_count",
+             RETURNING message_count, look_at",
         )
         .map_err(store_error)?;
-    let last: Option<i64> = statement
+    let expires_at = session.expires_at.map(micros);
+    let found: Option<(i64, Option<i64>)> = statement
         .query_row(
             named_params! {
                 ":tenant": session.owner.tenant,
                 ":subject": session.owner.subject,
                 ":id": session.id.as_str(),
                 ":updated_at": micros(session.updated_at),
-                ":expires_at": session.expires_at.map(micros),
+                ":expires_at": expires_at,
                 ":added": added,
                 ":now": turn.now,
             },
-            |row| row.get(0),
+            |row| row.try_into(),
         )
         .optional()
         .map_err(store_error)?;
-    match last {
-        Some(last) => Ok(last - added + 1),
+    match found {
+        Some((last, look)) => {
+            // Never later than the session's end, or it would outlive that.
+            if let Some(end) = expires_at.filter(|end| look.is_none_or(|look| look > *end)) {
+                let Session { id, owner, .. } = session;
+                look_at(connection, &owner.tenant, &owner.subject, id.as_str(), Some(end))?;
+            }
+            Ok(last - added + 1)
+        }
         None if change.create => {
             make_session(connection, session, turn.messages.len(), turn.now).map(|()| 1)
         }
@@ -315,11 +364,7 @@ fn insert_run(connection: &Connection, run: &Run, verb: &'static str) -> Result<
     )
 }
 
-fn execute(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
-) -> Result<u64, StoreError> {
+fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
     let rows = statement.execute(params).map_err(store_error)?;
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))

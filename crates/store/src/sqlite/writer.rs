@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     directory::Directory,
     error::{same, store_error},
-    write::Write,
+    write::{Write, Written},
 };
 
 /// Writes that may wait before those who ask for more wait for room.
@@ -47,8 +47,8 @@ struct Job {
     answer: oneshot::Sender<Outcome>,
 }
 
-/// How many rows of interest were written, or why none.
-type Outcome = Result<u64, StoreError>;
+/// What was written, or why nothing.
+type Outcome = Result<Written, StoreError>;
 
 impl Writer {
     /// Starts the thread.
@@ -106,7 +106,7 @@ fn commit(connection: &Connection, writes: &[Write]) -> Vec<Outcome> {
         return all(writes, &error);
     }
     let committed = match writes {
-        [write] => write.apply(connection).map(|rows| vec![Ok(rows)]),
+        [write] => write.apply(connection).map(|written| vec![Ok(written)]),
         _ => apply_each(connection, writes),
     }
     .and_then(|outcomes| run(connection, "COMMIT").map(|()| outcomes));
@@ -114,7 +114,9 @@ fn commit(connection: &Connection, writes: &[Write]) -> Vec<Outcome> {
         roll_back(connection);
         match writes {
             [_] => vec![Err(error)],
-            _ => writes.iter().flat_map(|write| commit(connection, slice::from_ref(write))).collect(),
+            _ => {
+                writes.iter().flat_map(|write| commit(connection, slice::from_ref(write))).collect()
+            }
         }
     })
 }

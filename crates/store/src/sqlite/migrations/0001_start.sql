@@ -3,7 +3,8 @@
 -- Ownership (tenant, subject) leads every primary key, so that no row can be reached without
 -- saying whose it is. Times are microseconds since 1970 (UTC).
 
--- Small rows, looked up by name with every turn: kept in the order of their key.
+-- WITHOUT ROWID keeps a table in the order of its key: what a turn reads and writes of one
+-- session lies together, on few pages. Every page that a transaction touches is written.
 CREATE TABLE sessions (
     tenant        TEXT    NOT NULL,
     subject       TEXT    NOT NULL,
@@ -12,6 +13,7 @@ CREATE TABLE sessions (
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
     expires_at    INTEGER,
+    look_at       INTEGER,          -- when the sweep looks whether it has expired
     metadata      TEXT    NOT NULL, -- JSON object of strings
     message_count INTEGER NOT NULL, -- also the sequence of the last message
     PRIMARY KEY (tenant, subject, id)
@@ -19,8 +21,9 @@ CREATE TABLE sessions (
 
 -- For lists, the last used first.
 CREATE INDEX sessions_by_use ON sessions (tenant, subject, updated_at);
--- For the sweep.
-CREATE INDEX sessions_by_expiry ON sessions (expires_at) WHERE expires_at IS NOT NULL;
+-- For the sweep. Turns move expires_at and leave look_at alone, so they do not touch this index;
+-- a sweep that finds a session alive sets look_at anew.
+CREATE INDEX sessions_to_look_at ON sessions (look_at) WHERE look_at IS NOT NULL;
 
 CREATE TABLE messages (
     tenant     TEXT    NOT NULL,
@@ -34,7 +37,7 @@ CREATE TABLE messages (
     parts      TEXT    NOT NULL, -- JSON array
     PRIMARY KEY (tenant, subject, session_id, sequence),
     FOREIGN KEY (tenant, subject, session_id) REFERENCES sessions ON DELETE CASCADE
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- No foreign key to sessions: a run is recorded when it begins, and the session that it makes
 -- only exists when it ends. Whoever deletes a session deletes its runs in the same transaction.
@@ -43,7 +46,8 @@ CREATE TABLE runs (
     subject          TEXT    NOT NULL,
     id               TEXT    NOT NULL,
     session_id       TEXT,
-    kept             INTEGER NOT NULL, -- 1: lives as long as its session; 0: for a set time
+    kept             INTEGER NOT NULL, -- 1: wrote messages, and lives as long as they; 0: for a
+                                       -- set time
     agent            TEXT    NOT NULL,
     pack_version     TEXT    NOT NULL,
     pack_digest      TEXT    NOT NULL,
@@ -63,9 +67,9 @@ CREATE TABLE runs (
     PRIMARY KEY (tenant, subject, id)
 ) STRICT;
 
--- For the deletion of a session.
+-- For the deletion of a session, which finds other runs through their messages.
 CREATE INDEX runs_by_session ON runs (tenant, subject, session_id)
-    WHERE session_id IS NOT NULL;
+    WHERE kept = 0 AND session_id IS NOT NULL;
 -- For the sweep.
 CREATE INDEX runs_by_end ON runs (finished_at) WHERE kept = 0 AND finished_at IS NOT NULL;
 -- For the start: whose process died.
