@@ -169,7 +169,7 @@ fn transport(origin: &Origin, error: &reqwest::Error, begun: bool) -> Failure {
     if error.is_builder() {
         return Failure::last(origin.error(Kind::Unsupported, "the request cannot be sent"));
     }
-    if begun || error.is_decode() {
+    if begun || error.is_decode() || error.is_body() {
         return Failure {
             error: origin.error(Kind::Interrupted, "the answer broke off"),
             again: !begun,
