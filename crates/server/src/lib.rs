@@ -24,10 +24,7 @@
 //! - [`grpc`]: `omnia.runtime.v1`.
 //!
 //! [`TurnRequest`]: bartizan_engine::request::TurnRequest
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
 pub mod errors;
 pub mod grpc;

@@ -2,8 +2,8 @@
 //!
 //! An address is passed on to the provider, who fetches it. Nothing is fetched here.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bartizan_engine::message::{Media, MediaKind, MediaSource};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// The longest address taken, in bytes.
 const LONGEST_URL: usize = 8192;
@@ -29,11 +29,7 @@ pub(crate) fn inline(mime_type: &str, data: String, name: Option<String>) -> Res
 ///
 /// # Errors
 /// What is wrong with the URL.
-pub(crate) fn behind(
-    url: &str,
-    usual_type: &str,
-    name: Option<String>,
-) -> Result<Media, String> {
+pub(crate) fn behind(url: &str, usual_type: &str, name: Option<String>) -> Result<Media, String> {
     if let Some(rest) = url.strip_prefix("data:") {
         let (head, data) = rest.split_once(',').ok_or("a data URL has a comma before its data")?;
         let mime_type = head
@@ -53,7 +49,9 @@ pub(crate) fn behind(
 pub(crate) fn at(url: &str, mime_type: &str, name: Option<String>) -> Result<Media, String> {
     let web = url.starts_with("https://") || url.starts_with("http://");
     if !web || url.len() > LONGEST_URL || url.contains(|c: char| c.is_control() || c == ' ') {
-        return Err(format!("neither a data URL nor an http(s) URL of at most {LONGEST_URL} bytes"));
+        return Err(format!(
+            "neither a data URL nor an http(s) URL of at most {LONGEST_URL} bytes"
+        ));
     }
     Ok(Media {
         kind: MediaKind::of(mime_type),
@@ -98,7 +96,8 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused() {
-        for url in ["", "file:///etc/passwd", "data:image/png,hi", "data:;base64,%%", "https://a b"] {
+        for url in ["", "file:///etc/passwd", "data:image/png,hi", "data:;base64,%%", "https://a b"]
+        {
             assert!(behind(url, "image/jpeg", None).is_err(), "{url}");
         }
     }

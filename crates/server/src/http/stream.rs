@@ -36,7 +36,14 @@ pub(crate) fn answer(
     cancel: CancelOnDrop,
 ) -> Response {
     let first = (!first.is_empty()).then_some(first);
-    let state = Streaming { events, first, encode, buffer: BytesMut::with_capacity(BUFFER), ended: false, cancel };
+    let state = Streaming {
+        events,
+        first,
+        encode,
+        buffer: BytesMut::with_capacity(BUFFER),
+        ended: false,
+        cancel,
+    };
     let frames = futures::stream::unfold(state, |mut state| async move {
         let frame = state.next().await?;
         Some((Ok::<_, std::convert::Infallible>(frame), state))

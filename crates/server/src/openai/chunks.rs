@@ -34,12 +34,7 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     /// For this run. `created` is in seconds since 1970.
-    pub(crate) fn new(
-        run: &Run,
-        created: i64,
-        include_usage: bool,
-        request_id: RequestId,
-    ) -> Self {
+    pub(crate) fn new(run: &Run, created: i64, include_usage: bool, request_id: RequestId) -> Self {
         let frame = json!({
             "id": format!("chatcmpl-{}", run.id()),
             "object": "chat.completion.chunk",

@@ -107,7 +107,8 @@ async fn first_words(events: &mut RunEvents) -> (Vec<Arc<LoggedEvent>>, bool) {
     };
     // `next_batch` loses nothing when it is dropped.
     let _ = tokio::time::timeout(HEAD_WAITS, waits).await;
-    let mock = first.iter().any(|logged| matches!(logged.event, TurnEvent::Started { mock: true, .. }));
+    let mock =
+        first.iter().any(|logged| matches!(logged.event, TurnEvent::Started { mock: true, .. }));
     (first, mock)
 }
 

@@ -355,9 +355,8 @@ mod tests {
 
     #[test]
     fn faults_name_their_place() {
-        let fault = |message: Value| {
-            translated(json!([message]), Taken::All).unwrap_err().body("r")
-        };
+        let fault =
+            |message: Value| translated(json!([message]), Taken::All).unwrap_err().body("r");
         let image = json!({"role": "user", "content": [
             {"type": "text", "text": "look"},
             {"type": "image_url", "image_url": {"url": "ftp://x"}}]});

@@ -190,7 +190,9 @@ impl ChatRequest {
             client_tool_mode: ClientToolMode::Return,
             tool_choice: self.tool_choice.map(translate_choice).transpose()?,
             parameters,
-            output: self.response_format.map_or(Ok(OutputFormat::Text), ResponseFormat::translate)?,
+            output: self
+                .response_format
+                .map_or(Ok(OutputFormat::Text), ResponseFormat::translate)?,
             stream: self.stream,
             metadata: self.metadata,
             // The caller of a stream learns the run's name before it ends, and can ask for it
@@ -270,12 +272,7 @@ fn parse_session(id: &str) -> Result<SessionId, ApiError> {
     })
 }
 
-fn within(
-    param: &str,
-    value: Option<f64>,
-    least: f64,
-    most: f64,
-) -> Result<Option<f64>, ApiError> {
+fn within(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<Option<f64>, ApiError> {
     match value {
         Some(value) if !(least..=most).contains(&value) => {
             Err(ApiError::invalid(format!("{param}: {value} is not within {least} and {most}"))

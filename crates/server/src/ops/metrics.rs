@@ -221,11 +221,7 @@ impl Provider {
             cached_tokens: Family::default(),
             cost: Family::default(),
         };
-        registry.register(
-            "omnia_provider_requests",
-            "Calls of models",
-            provider.requests.clone(),
-        );
+        registry.register("omnia_provider_requests", "Calls of models", provider.requests.clone());
         registry.register(
             "omnia_provider_request_duration_seconds",
             "How long models took, to the end of their answer",
@@ -262,9 +258,7 @@ impl Observer for Metrics {
         let turn_agent = self.seen.bounded(agent);
         let outcome = failure.map_or("ok", FailureCode::as_str);
         let took = took.as_secs_f64();
-        self.turn_time
-            .get_or_create(&AgentLabels { turn_agent: turn_agent.clone() })
-            .observe(took);
+        self.turn_time.get_or_create(&AgentLabels { turn_agent: turn_agent.clone() }).observe(took);
         self.turns.get_or_create(&TurnLabels { turn_agent, outcome }).inc();
         self.pipeline_time
             .get_or_create(&StatusLabels { status: status(failure.is_none()) })
@@ -288,7 +282,9 @@ impl Observer for Metrics {
 
     fn tool_called(&self, tool: &str, ok: bool, took: Duration) {
         let tool = self.seen.bounded(tool);
-        self.tool_time.get_or_create(&ToolLabels { tool: tool.clone() }).observe(took.as_secs_f64());
+        self.tool_time
+            .get_or_create(&ToolLabels { tool: tool.clone() })
+            .observe(took.as_secs_f64());
         self.tool_calls.get_or_create(&ToolStatusLabels { tool, status: status(ok) }).inc();
     }
 }

@@ -111,7 +111,11 @@ impl AgentObject {
             name: spec.name.clone(),
             description: spec.description.clone(),
             parameters: spec.parameters.clone(),
-            execution: if agent.client_tools.contains_key(&spec.name) { "client" } else { "server" },
+            execution: if agent.client_tools.contains_key(&spec.name) {
+                "client"
+            } else {
+                "server"
+            },
         });
         let variables = agent.prompt.variables.iter().map(|variable| VariableObject {
             name: variable.name.clone(),

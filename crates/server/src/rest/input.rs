@@ -115,7 +115,7 @@ mod tests {
     fn faults_name_their_place() {
         for (input, param) in [
             (json!(7), "input"),
-            (json!([{"type": "smell"}]), "input[0]"),
+            (json!([{"type": "smell"}]), "input[0].type"),
             (json!([{"role": "user"}]), "input[0]"),
             (json!([{"role": "user", "content": 7}]), "input[0].content"),
             (json!([{"type": "media", "mime_type": "image/png"}]), "input[0]"),

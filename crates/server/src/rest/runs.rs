@@ -183,9 +183,7 @@ impl RunObject {
             session_id: record.session_id.map(|id| id.to_string()),
             status: record.status,
             stop_reason: record.stop_reason.as_ref().map(|reason| stop_reason(reason).to_owned()),
-            error: record
-                .failure
-                .map(|(code, message)| RunError { code: code.as_str(), message }),
+            error: record.failure.map(|(code, message)| RunError { code: code.as_str(), message }),
             output: ended.then_some(outcome.text),
             tool_calls: outcome.tool_calls.into_iter().map(Part::from).collect(),
             media: outcome.media.into_iter().map(|media| Part::Media(media.into())).collect(),
@@ -391,8 +389,7 @@ pub(crate) async fn submit(
             content: result.content,
             is_error: result.is_error,
         };
-        run.submit(result)
-            .map_err(|failure| failure.param(format!("results[{index}].call_id")))?;
+        run.submit(result).map_err(|failure| failure.param(format!("results[{index}].call_id")))?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -183,8 +183,7 @@ impl From<StoredMessage> for SessionMessage {
             })
             .collect();
         let is_plain = parts.iter().all(|part| part.as_text().is_some());
-        let parts =
-            if is_plain { Vec::new() } else { parts.into_iter().map(Part::from).collect() };
+        let parts = if is_plain { Vec::new() } else { parts.into_iter().map(Part::from).collect() };
         Self {
             sequence: stored.sequence,
             role,

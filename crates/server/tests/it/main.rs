@@ -7,3 +7,5 @@
 )]
 
 mod grpc;
+mod http;
+mod scripted;
