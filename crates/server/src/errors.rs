@@ -141,9 +141,9 @@ pub struct ApiError {
     status: StatusCode,
     kind: &'static str,
     code: &'static str,
-    message: String,
-    param: Option<String>,
-    detail: Option<String>,
+    message: Box<str>,
+    param: Option<Box<str>>,
+    detail: Option<Box<str>>,
     retry_after: Option<Duration>,
 }
 
@@ -234,7 +234,7 @@ impl ApiError {
     /// Names the field at fault.
     #[must_use]
     pub fn param(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.param = Some(param.into().into());
         self
     }
 
@@ -283,9 +283,9 @@ impl From<Failure> for ApiError {
             status: http,
             kind,
             code: failure.code.as_str(),
-            message: failure.message,
-            param: failure.param,
-            detail: failure.detail,
+            message: failure.message.into(),
+            param: failure.param.map(Into::into),
+            detail: failure.detail.map(Into::into),
             retry_after: failure.retry_after.or_else(|| usual_retry_after(failure.code)),
         }
     }

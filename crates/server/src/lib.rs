@@ -15,13 +15,13 @@
 //!
 //! # Layout
 //!
-//! - [`errors`]: from failures to statuses.
-//! - [`identity`]: on whose behalf a request is.
-//! - [`http`]: what all HTTP doors share: the router, limits, the edge, JSON bodies, SSE.
-//! - [`openai`]: `/v1/models` and `/v1/chat/completions`.
-//! - [`rest`]: `/v1/agents`, `/v1/sessions`, `/v1/runs` and `/openapi.json`.
-//! - [`ops`]: `/healthz`, `/readyz` and `/metrics`, on a port of their own.
-//! - [`grpc`]: `omnia.runtime.v1`.
+//! - [`errors`] — from failures to statuses.
+//! - [`identity`] — on whose behalf a request is.
+//! - [`http`] — what all HTTP doors share: the router, limits, the edge, JSON bodies, SSE.
+//! - [`openai`] — `/v1/models` and `/v1/chat/completions`.
+//! - [`rest`] — `/v1/agents`, `/v1/sessions`, `/v1/runs` and `/openapi.json`.
+//! - [`ops`] — `/healthz`, `/readyz` and `/metrics`, on a port of their own.
+//! - [`grpc`] — `omnia.runtime.v1`.
 //!
 //! [`TurnRequest`]: bartizan_engine::request::TurnRequest
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]

@@ -2,13 +2,13 @@
 //!
 //! # Layout
 //!
-//! - [`limits`]: how much one request may ask for.
-//! - [`edge`]: the outermost layer: the request's id, the shape of errors, panics.
-//! - [`extract`]: what handlers take from a request.
-//! - [`media`]: data URLs and base64.
-//! - [`outcome`]: a turn that is answered in one piece.
-//! - [`stream`]: a turn that is answered as server-sent events.
-//! - [`serve`]: from a listener to answered requests.
+//! - [`limits`] — how much one request may ask for.
+//! - [`edge`] — the outermost layer: the request's id, the shape of errors, panics.
+//! - [`extract`] — what handlers take from a request.
+//! - [`media`] — data URLs and base64.
+//! - [`outcome`] — a turn that is answered in one piece.
+//! - [`stream`] — a turn that is answered as server-sent events.
+//! - [`serve`] — from a listener to answered requests.
 
 pub mod edge;
 pub(crate) mod extract;

@@ -11,11 +11,11 @@
 //!
 //! # Layout
 //!
-//! - [`models`]: `/v1/models`.
-//! - [`completions`]: `/v1/chat/completions`.
-//! - [`request`]: the request's fields, and what a turn makes of them.
-//! - [`messages`]: the request's messages.
-//! - [`answer`]: the answer in one piece. [`chunks`]: the answer in pieces.
+//! - [`models`] — `/v1/models`.
+//! - [`completions`] — `/v1/chat/completions`.
+//! - [`request`] — the request's fields, and what a turn makes of them.
+//! - [`messages`] — the request's messages.
+//! - [`answer`] — the answer in one piece. [`chunks`] — the answer in pieces.
 
 mod answer;
 mod chunks;

@@ -5,7 +5,7 @@
 //! # Layout
 //!
 //! - `/healthz`, `/readyz` and the router: here.
-//! - [`metrics`]: `/metrics`.
+//! - [`metrics`] — `/metrics`.
 
 pub mod metrics;
 

@@ -2,12 +2,12 @@
 //!
 //! # Layout
 //!
-//! - [`agents`]: `/v1/agents`: what there is to talk to, and what it takes.
-//! - [`sessions`]: `/v1/sessions`: conversations that are kept.
-//! - [`runs`]: `/v1/runs`: turns, started, waited for, cancelled, helped along.
-//! - [`events`]: `/v1/runs/{id}/events`: what happens in a turn, exactly once.
-//! - [`input`]: what a run may be given. [`shapes`]: messages and parts on the wire.
-//! - [`document`]: `/openapi.json`.
+//! - [`agents`] — `/v1/agents`: what there is to talk to, and what it takes.
+//! - [`sessions`] — `/v1/sessions`: conversations that are kept.
+//! - [`runs`] — `/v1/runs`: turns, started, waited for, cancelled, helped along.
+//! - [`events`] — `/v1/runs/{id}/events`: what happens in a turn, exactly once.
+//! - [`input`] — what a run may be given. [`shapes`] — messages and parts on the wire.
+//! - [`document`] — `/openapi.json`.
 
 mod agents;
 pub(crate) mod document;
