@@ -20,6 +20,7 @@ use bartizan_engine::{
     ports::model::{Model, ModelRequest, OutputFormat, Parameters, ToolChoice},
 };
 use bartizan_model::{ApiKey, Prices, ProviderKind, ProviderSettings};
+use bartizan_net::{Client, ClientOptions, EgressPolicy};
 use bartizan_testkit::upstream::{Recording, Reply, Upstream, profiles};
 use futures::StreamExt;
 use serde_json::json;
@@ -30,7 +31,6 @@ const FEW: usize = 20;
 const MANY: usize = 220;
 
 fn main() {
-    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
     let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     println!("CPU of this side, microseconds; {CALLS} calls each\n");
     println!("{:<20} {:>14} {:>14} {:>12}", "", "20 pieces", "not streamed", "per piece");
@@ -104,7 +104,7 @@ async fn asking(kind: ProviderKind, pieces: usize) -> f64 {
             api_key: Some(ApiKey::new("none")),
             ..ProviderSettings::new(kind, "some-model")
         },
-        client(),
+        client(&upstream.url),
         Arc::new(Prices::default()),
     )
     .unwrap();
@@ -138,7 +138,7 @@ async fn ask(model: &Arc<dyn Model>, stream: bool) -> bartizan_engine::ports::mo
 
 async fn reading_bytes(pieces: usize) -> f64 {
     let upstream = Elsewhere::start(pieces);
-    let client = client();
+    let client = client(&upstream.url);
     let url = format!("{}/v1/chat/completions", upstream.url);
     let body = json!({
         "model": "some-model",
@@ -158,8 +158,10 @@ async fn reading_bytes(pieces: usize) -> f64 {
     .await
 }
 
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap()
+fn client(url: &str) -> reqwest::Client {
+    let base = url.parse().unwrap();
+    let policy = EgressPolicy::default().allowing(&base);
+    Client::new(policy, &ClientOptions::default()).unwrap().for_library(&base).unwrap()
 }
 
 async fn measure(mut call: impl AsyncFnMut()) -> f64 {

@@ -50,6 +50,11 @@ impl Circuit {
         Ok(Pass { circuit: Arc::clone(self), trial })
     }
 
+    /// Whether another attempt would be refused.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().open_until.is_some_and(|until| Instant::now() < until)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is whole at every moment, so another task's panic does not matter.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -48,6 +48,7 @@ pub fn provider(
     client: reqwest::Client,
     prices: Arc<Prices>,
 ) -> Result<Arc<dyn Model>, ModelSetupError> {
+    let settings = settings.bounded();
     let target = Target::new(&settings)?;
     let client = genai::Client::builder()
         .with_reqwest(client)
@@ -141,6 +142,7 @@ impl Model for Provider {
                 Err(failure) => failure,
             };
             let Failure { error, again } = failure;
+            let again = again && !self.circuit.is_open();
             let pause = again.then(|| self.retry.pause(attempts, error.retry_after)).flatten();
             let Some(pause) = pause else { return Err(error) };
             tracing::debug!(

@@ -27,6 +27,21 @@ pub struct ProviderSettings {
 }
 
 impl ProviderSettings {
+    /// The same, with no time longer than a clock can bear.
+    pub(crate) fn bounded(mut self) -> Self {
+        for time in [
+            &mut self.timeouts.first_token,
+            &mut self.timeouts.idle,
+            &mut self.timeouts.answer,
+            &mut self.retry.initial_backoff,
+            &mut self.retry.max_backoff,
+            &mut self.circuit.open_for,
+        ] {
+            *time = LONGEST_WAIT.min(*time);
+        }
+        self
+    }
+
     /// A provider at its public address, without a key, with the default patience.
     pub fn new(kind: ProviderKind, model: impl Into<String>) -> Self {
         Self {
@@ -161,6 +176,9 @@ impl fmt::Debug for ApiKey {
         formatter.write_str("ApiKey(…)")
     }
 }
+
+/// Longer than anybody waits, and short enough for any clock to add.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long to wait, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

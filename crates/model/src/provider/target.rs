@@ -29,10 +29,17 @@ impl Target {
         if model.is_empty() {
             return Err(ModelSetupError::MissingModel { kind });
         }
-        if settings.api_key.is_none() && kind.wants_key() && settings.base_url.is_none() {
+        let base = base_url(kind, settings.base_url.as_deref())?;
+        let public = kind.public_base_url().and_then(|address| Url::parse(address).ok());
+        let is_public = public.is_some_and(|public| public.host_str() == base.host_str());
+        // A header of the operator's may hold what stands for a key.
+        if is_public
+            && kind.wants_key()
+            && settings.api_key.is_none()
+            && settings.headers.is_empty()
+        {
             return Err(ModelSetupError::MissingKey { kind });
         }
-        let base = base_url(kind, settings.base_url.as_deref())?;
         let headers = headers(settings)?;
         let target = |streamed: bool| -> Result<ServiceTarget, ModelSetupError> {
             let url = chat_url(kind, &base, model, streamed)?;
@@ -47,7 +54,7 @@ impl Target {
         Ok(Self {
             streamed: target(true)?,
             whole: target(false)?,
-            is_openai: kind == ProviderKind::OpenAi && base.host_str() == Some("api.openai.com"),
+            is_openai: kind == ProviderKind::OpenAi && is_public,
         })
     }
 
@@ -232,10 +239,16 @@ mod tests {
         keyless.api_key = None;
         let error = Target::new(&keyless).err().unwrap().to_string();
         assert!(error.contains("GEMINI_API_KEY or GOOGLE_API_KEY"), "{error}");
+        keyless.base_url = kind_url(ProviderKind::Gemini);
+        assert!(Target::new(&keyless).is_err(), "its public address by name");
         keyless.base_url = Some("http://127.0.0.1:1".to_owned());
         assert!(Target::new(&keyless).is_ok(), "a server of one's own may want none");
         let nameless = ProviderSettings::new(ProviderKind::Ollama, " ");
         assert!(matches!(Target::new(&nameless), Err(ModelSetupError::MissingModel { .. })));
+    }
+
+    fn kind_url(kind: ProviderKind) -> Option<String> {
+        kind.public_base_url().map(str::to_owned)
     }
 
     #[test]

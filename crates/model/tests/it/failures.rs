@@ -16,7 +16,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{KINDS, WAYS, ask, at, key, model, refusal, request, settings};
+use crate::support::{KINDS, WAYS, ask, at, client, key, model, refusal, request, settings};
 
 #[tokio::test]
 async fn busy_and_failing_providers_are_asked_again() {
@@ -202,6 +202,20 @@ async fn slow_answers_that_keep_coming_are_not_given_up() {
 }
 
 #[tokio::test]
+async fn endless_patience_is_patience_still() {
+    let upstream =
+        Upstream::start(Script::new([Reply::status(500), Reply::text(["one ", "two"])])).await;
+    let mut settings = settings(ProviderKind::OpenAiCompatible, &upstream.url());
+    let ever = Duration::MAX;
+    settings.timeouts = Timeouts { connect: ever, first_token: ever, idle: ever, answer: ever };
+    settings.retry.max_backoff = ever;
+    settings.circuit = CircuitPolicy { failures: 1, open_for: ever };
+    let model = model(settings);
+    assert_eq!(refusal(&model, request(true)).await.status, Some(500));
+    assert_eq!(upstream.hits(), 1, "the circuit opened for ever, almost");
+}
+
+#[tokio::test]
 async fn nobody_there_is_said_in_plain_words() {
     let address = refused_address().await;
     for stream in WAYS {
@@ -218,9 +232,8 @@ async fn a_connection_that_never_comes_about_is_given_up() {
     let mut settings = settings(ProviderKind::OpenAiCompatible, &nowhere.url());
     settings.retry = RetryPolicy { attempts: 1, ..settings.retry };
     // The connect timeout is the client's.
-    let client = crate::support::client_builder().connect_timeout(Duration::from_millis(200));
-    let model =
-        bartizan_model::provider(settings, client.build().unwrap(), Arc::default()).unwrap();
+    let client = client(&settings, Duration::from_millis(200));
+    let model = bartizan_model::provider(settings, client, Arc::default()).unwrap();
     assert_eq!(refusal(&model, request(true)).await.kind, Kind::TimedOut);
 }
 

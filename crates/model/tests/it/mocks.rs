@@ -290,6 +290,18 @@ fn a_wrong_script_says_what_and_where() {
     assert!(wrong(&"#".repeat(5_000_000)).contains("4 MiB"));
 }
 
+/// What the page about the mock shows can be played.
+#[test]
+fn the_examples_of_the_page_are_scripts() {
+    let page = include_str!("../../../../docs/mock.md");
+    let examples: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|after| after.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        scripted(example);
+    }
+}
+
 #[tokio::test]
 async fn nothing_sent_to_the_mock_is_needed() {
     let model = mock(MockScript::default());

@@ -510,7 +510,7 @@ async fn empty_texts_are_left_out() {
 #[test]
 fn a_key_is_needed_where_the_world_answers() {
     let mut settings = bartizan_model::ProviderSettings::new(ProviderKind::OpenAi, "m");
-    let client = crate::support::client();
+    let client = crate::support::client(&settings, std::time::Duration::from_secs(1));
     let prices = std::sync::Arc::default;
     assert!(bartizan_model::provider(settings.clone(), client.clone(), prices()).is_err());
     settings.api_key = Some(ApiKey::new(&key()));

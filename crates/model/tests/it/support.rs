@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use std::{sync::Arc, sync::Once, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bartizan_engine::{
     event::StopReason,
@@ -15,6 +15,7 @@ use bartizan_engine::{
 use bartizan_model::{
     ApiKey, CircuitPolicy, Price, Prices, ProviderKind, ProviderSettings, RetryPolicy,
 };
+use bartizan_net::{Client, ClientOptions, EgressPolicy};
 use bartizan_testkit::upstream::Upstream;
 use futures::StreamExt;
 use serde_json::json;
@@ -35,16 +36,13 @@ pub(crate) fn key() -> String {
     format!("sk-{}", "Ab3".repeat(12))
 }
 
-pub(crate) fn client() -> reqwest::Client {
-    client_builder().build().unwrap()
-}
-
-pub(crate) fn client_builder() -> reqwest::ClientBuilder {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
-    });
-    reqwest::Client::builder().no_proxy().tcp_nodelay(true)
+/// The client that the server itself would use for this provider.
+pub(crate) fn client(settings: &ProviderSettings, connect_timeout: Duration) -> reqwest::Client {
+    let public = settings.kind.public_base_url().unwrap_or_default();
+    let base = settings.base_url.as_deref().unwrap_or(public).parse().unwrap();
+    let options = ClientOptions { connect_timeout, ..ClientOptions::default() };
+    let client = Client::new(EgressPolicy::default().allowing(&base), &options).unwrap();
+    client.for_library(&base).unwrap()
 }
 
 pub(crate) fn settings(kind: ProviderKind, url: &str) -> ProviderSettings {
@@ -69,7 +67,8 @@ pub(crate) fn settings(kind: ProviderKind, url: &str) -> ProviderSettings {
 pub(crate) fn model(settings: ProviderSettings) -> Arc<dyn Model> {
     let price = Price { input: 1.0, cached_input: Some(0.5), output: 10.0 };
     let prices = Prices::new([("some-model".to_owned(), price)]).unwrap();
-    bartizan_model::provider(settings, client(), Arc::new(prices)).unwrap()
+    let client = client(&settings, Duration::from_secs(10));
+    bartizan_model::provider(settings, client, Arc::new(prices)).unwrap()
 }
 
 pub(crate) fn at(kind: ProviderKind, upstream: &Upstream) -> Arc<dyn Model> {
