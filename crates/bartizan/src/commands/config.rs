@@ -153,7 +153,7 @@ fn for_people(key: Key, configuration: &Configuration, tree: &Value) -> String {
     let style = Style::of_stdout();
     let mut lines = vec![
         format!("{} = {}", style.bold(key.path), at(tree, key.path)),
-        format!("  {}", key.description().replace('\n', " ")),
+        format!("  {}", key.description()),
     ];
     if !key.choices().is_empty() {
         lines.push(format!("  one of: {}", key.choices().join(", ")));
@@ -182,6 +182,7 @@ fn for_programs(key: Key, configuration: &Configuration, tree: &Value) -> Value 
         "value": at(tree, key.path),
         "source": winner.map_or_else(|| "default".to_owned(), |winner| winner.origin.to_string()),
         "beaten": beaten,
+        "type": key.type_name(),
         "environment": key.variable(),
         "description": key.description(),
         "choices": key.choices(),

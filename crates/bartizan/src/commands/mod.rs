@@ -58,12 +58,19 @@ impl Arguments {
 /// What was typed, or the exit code where that has been answered already.
 pub fn parse() -> Result<Arguments, ExitCode> {
     Arguments::try_parse().map_err(|error| {
-        // Where there is nobody left to read it, there is nothing to do about it.
-        let _ = error.print();
-        match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-            _ => Exit::Usage.into(),
+        let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        // What was typed could not be understood, but that a program reads it can be seen.
+        if !is_answer && std::env::args_os().any(|argument| argument == "--json") {
+            // Up to the empty line stands what is wrong, after it how to use the command.
+            let text = error.to_string();
+            let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+            let reason = lines.join("\n");
+            output::refusal(&Refusal::usage(reason.trim_start_matches("error: ")), true);
+        } else {
+            // Where there is nobody left to read it, there is nothing to do about it.
+            let _ = error.print();
         }
+        if is_answer { ExitCode::SUCCESS } else { Exit::Usage.into() }
     })
 }
 

@@ -45,10 +45,8 @@ pub fn read(asked: Option<&Path>) -> Result<Option<File>, Refusal> {
         }
     };
     let node = Node::read(&text).map_err(|error| {
-        let line =
-            error.location().map(|location| format!(":{}", location.line())).unwrap_or_default();
-        let reason = error.without_snippet().to_string();
-        Refusal::configuration(format!("{}{line}: not readable as YAML: {reason}", path.display()))
+        let line = error.location().map(|place| format!(":{}", place.line())).unwrap_or_default();
+        Refusal::configuration(format!("{}{line}: {}", path.display(), reason(&error)))
     })?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let origin = |line| Origin::File { path: path.to_owned(), line };
@@ -61,4 +59,15 @@ fn text_of(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("the file is larger than 4 MiB"));
     }
     fs::read_to_string(path)
+}
+
+/// What is wrong, without the line, which is said already, and without advice for programmers.
+fn reason(error: &serde_saphyr::Error) -> String {
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
+        let key = key.as_deref().unwrap_or("a key");
+        return format!("`{key}` is there twice; keep one");
+    }
+    let text = error.without_snippet().to_string();
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    format!("not readable as YAML: {reason}")
 }

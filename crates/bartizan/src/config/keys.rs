@@ -91,6 +91,29 @@ impl Key {
         self.schema.get("description").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The kind of value, in a word or two.
+    pub fn type_name(self) -> &'static str {
+        let schema = unwrapped(self.schema);
+        if self.is_secret() {
+            return "secret";
+        }
+        if !self.choices().is_empty() {
+            return "choice";
+        }
+        if is_path(schema) {
+            return "path";
+        }
+        if let Some(title) = schema.get("title").and_then(Value::as_str) {
+            return title;
+        }
+        match self.kind() {
+            Kind::Text => "text",
+            Kind::Integer => "integer",
+            Kind::List => "list",
+            Kind::Object => "map",
+        }
+    }
+
     /// What may stand there, where that is a choice.
     pub fn choices(self) -> Vec<&'static str> {
         choices(self.schema)
@@ -103,7 +126,7 @@ pub fn schema() -> &'static Value {
     SCHEMA.get_or_init(|| {
         let mut schema = SchemaSettings::draft2020_12()
             .with(|settings| settings.inline_subschemas = true)
-            .with_transform(add_secret_files)
+            .with_transform(finish)
             .into_generator()
             .into_root_schema_for::<Settings>();
         schema.remove("default");
@@ -111,10 +134,13 @@ pub fn schema() -> &'static Value {
     })
 }
 
-/// Beside every secret, the key of a file that holds it; and no defaults of whole sections,
-/// which only repeat the defaults of their keys.
-fn add_secret_files(schema: &mut Schema) {
-    transform_subschemas(&mut add_secret_files, schema);
+/// Beside every secret, the key of a file that holds it; no defaults of whole sections, which only
+/// repeat the defaults of their keys; descriptions without the line breaks of our source.
+fn finish(schema: &mut Schema) {
+    transform_subschemas(&mut finish, schema);
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        *text = text.replace('\n', " ");
+    }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };

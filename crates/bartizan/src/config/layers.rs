@@ -97,7 +97,7 @@ impl Layers {
         }
         serde_path_to_error::deserialize(tree).map_err(|error| {
             let path = error.path().to_string();
-            self.refusal(&path, &error.into_inner().to_string())
+            self.refusal(&path, &in_words(&error.into_inner().to_string()))
         })
     }
 
@@ -123,6 +123,18 @@ impl Layers {
         };
         Refusal::new(exit, format!("{}: `{path}`: {reason}", winner.origin))
     }
+}
+
+/// A reader's reason without the names of our types.
+fn in_words(reason: &str) -> String {
+    let types = [
+        ("expected u32", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected usize", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("expected a string", "expected text"),
+    ];
+    types.iter().fold(reason.to_owned(), |reason, (name, words)| reason.replace(name, words))
 }
 
 /// Puts a value where its dotted path says.

@@ -30,7 +30,7 @@ enum Meaning {
     Port(&'static str),
     /// It needs a word of its own.
     Means(fn(&str) -> Reading),
-    /// It belongs to a feature of a later release, and nothing is lost without it.
+    /// It belongs to a feature (with its verb) of a later release, and nothing is lost without it.
     Later(&'static str),
     /// It tells us nothing that we need.
     Noted,
@@ -81,16 +81,16 @@ const VARIABLES: &[(&str, Meaning)] = &[
     ("OMNIA_PROMPTPACK_NAME", Meaning::Noted),
     ("OMNIA_PROMPTPACK_NAMESPACE", Meaning::Noted),
     ("OMNIA_PROMPTPACK_VERSION", Meaning::Noted),
-    ("OMNIA_PROMPTPACK_MANIFEST_PATH", Meaning::Later("skills")),
+    ("OMNIA_PROMPTPACK_MANIFEST_PATH", Meaning::Later("skills are")),
     ("OMNIA_PACK_CACHE_DIR", Meaning::Noted),
     ("OMNIA_WORKSPACE_NAME", Meaning::Noted),
-    ("OMNIA_WORKSPACE_UID", Meaning::Later("memory")),
+    ("OMNIA_WORKSPACE_UID", Meaning::Later("memory is")),
     ("OMNIA_FACADE_PORT", Meaning::Noted),
-    ("OMNIA_PROVIDER_REF_NAME", Meaning::Later("providers read from Kubernetes")),
+    ("OMNIA_PROVIDER_REF_NAME", Meaning::Later("providers read from Kubernetes are")),
     ("OMNIA_PROVIDER_REF_NAMESPACE", Meaning::Noted),
-    ("OMNIA_CANARY_OVERRIDE_PATH", Meaning::Later("canary providers")),
-    ("OMNIA_CONFIG_DIR", Meaning::Later("configuration from Kubernetes manifests")),
-    ("SESSION_API_TOKEN_PATH", Meaning::Later("recording to the session API")),
+    ("OMNIA_CANARY_OVERRIDE_PATH", Meaning::Later("canary providers are")),
+    ("OMNIA_CONFIG_DIR", Meaning::Later("configuration from Kubernetes manifests is")),
+    ("SESSION_API_TOKEN_PATH", Meaning::Later("recording to the session API is")),
 ];
 
 /// Variables of media storage, of which there are many.
@@ -133,7 +133,7 @@ pub fn candidates(
                 }
             },
             Meaning::Later(feature) => {
-                warnings.push(format!("{name} has no effect: {feature} not in this release"));
+                warnings.push(format!("{name}: no effect: {feature} not in this release"));
             }
             Meaning::Noted => {}
         }

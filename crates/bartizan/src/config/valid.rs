@@ -1,5 +1,7 @@
 //! What must hold and what types alone cannot say.
 
+use url::Url;
+
 use super::{
     Configuration,
     settings::{Fallback, ProviderType},
@@ -109,6 +111,7 @@ fn provider(configuration: &Configuration) -> Result<(), Refusal> {
             _ => Ok(()),
         };
     };
+    address(configuration, "provider.base_url", provider.base_url.as_deref())?;
     // A server of one's own may want no key; a provider's public address always does.
     if kind.wants_key() && provider.api_key.is_none() && provider.base_url.is_none() {
         let usual = kind.key_variables().join(" or ");
@@ -121,6 +124,25 @@ fn provider(configuration: &Configuration) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// A provider's address holds no secret, so that it can be shown; and it is not repeated where it
+/// does.
+fn address(
+    configuration: &Configuration,
+    path: &str,
+    address: Option<&str>,
+) -> Result<(), Refusal> {
+    let Some(address) = address else { return Ok(()) };
+    let fault = match Url::parse(address) {
+        Err(error) => format!("is no URL: {error}"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "must be http or https".into(),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            "holds a user name or password; use a header or api_key".into()
+        }
+        Ok(_) => return Ok(()),
+    };
+    Err(configuration.layers.refusal(path, &fault))
 }
 
 fn failover(configuration: &Configuration) -> Result<(), Refusal> {
@@ -137,6 +159,7 @@ fn failover(configuration: &Configuration) -> Result<(), Refusal> {
             let reason = "a provider's failure is never answered by the mock";
             return Err(configuration.layers.refusal(&path, reason));
         }
+        address(configuration, &format!("{path}.base_url"), fallback.base_url.as_deref())?;
         if missing(fallback) {
             let names = fallback.r#type.kind().map(|kind| kind.key_variables().join(" or "));
             let reason = format!(

@@ -92,6 +92,7 @@ impl JsonSchema for Span {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "duration",
             "type": ["string", "integer"],
             "pattern": r"^\s*([0-9]+|([0-9.]+\s*(ns|us|µs|ms|s|m|h)\s*)+)\s*$",
             "minimum": 0,
@@ -152,7 +153,7 @@ impl JsonSchema for Address {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["127.0.0.1:8080"] })
+        json_schema!({ "title": "address", "type": "string", "examples": ["127.0.0.1:8080"] })
     }
 }
 

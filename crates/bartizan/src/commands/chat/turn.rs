@@ -95,8 +95,10 @@ impl Shown {
         let style = Style::of_stderr();
         match event {
             TurnEvent::Text { delta } => {
-                output::piece(delta);
-                self.in_line = !delta.ends_with('\n');
+                // Tool calls have lines of their own, so what follows begins without a gap.
+                let text = if self.in_line { delta } else { delta.trim_start_matches('\n') };
+                output::piece(text);
+                self.in_line = !text.is_empty() && !text.ends_with('\n');
             }
             TurnEvent::ToolCall { call, .. } => {
                 self.end_line();

@@ -1,0 +1,55 @@
+//! `chat` where nobody is at the terminal: lines in, answers out.
+
+use crate::support::{Desk, small_pack};
+
+/// Says how many messages it has seen, so that memory can be told.
+const COUNTING: &str = "\
+scenarios:
+  default:
+    turns:
+      1: first
+      2: second
+      3: third
+";
+
+fn desk() -> Desk {
+    Desk::new().file("small.json", small_pack().to_string()).file("mock.yaml", COUNTING)
+}
+
+#[test]
+fn every_line_is_a_message() {
+    let desk = desk().typed("one\ntwo\n\n/reset\nthree\n");
+    insta::assert_snapshot!(desk.run("chat small.json --mock mock.yaml"));
+}
+
+#[test]
+fn a_session_goes_on() {
+    let desk = desk().typed("one\n");
+    let command = "chat small.json --mock mock.yaml --session diary";
+    assert_eq!(desk.run(command).stdout, "first\n");
+    assert_eq!(desk.run(command).stdout, "second\n");
+    assert_eq!(desk.run("chat small.json --mock mock.yaml --session other").stdout, "first\n");
+}
+
+#[test]
+fn messages_have_several_lines() {
+    let echo = desk().typed(
+        "one \\\ntwo\n\"\"\"\nthree\n\nfour\n\"\"\"\n/nonsense\n/help\n/tools\n/quit\nnever\n",
+    );
+    insta::assert_snapshot!(echo.run("chat small.json"));
+}
+
+#[test]
+fn variables_are_given() {
+    let desk = desk().typed("go\n");
+    let missing = desk.run("chat small.json --prompt letter");
+    assert_eq!(missing.code, Some(1), "{missing}");
+    assert!(missing.stderr.contains("`name`"), "{missing}");
+    let given = desk.run("chat small.json --prompt letter --var name=Ada --var words=7");
+    assert_eq!(given.code, Some(0), "{given}");
+}
+
+#[test]
+fn the_example_uses_its_tool() {
+    insta::assert_snapshot!(Desk::new().typed("Who is on duty?\n").run("chat"));
+}
