@@ -15,7 +15,8 @@ fuzz_target!(|texts: (String, String, String)| {
     let plain = |text: &str| text.replace(MARK, "");
     let mut pack = Pack::default();
     pack.fragments.insert("f".to_owned(), plain(&fragment));
-    pack.prompts.insert("p".to_owned(), Prompt { system_template: plain(&template), ..Prompt::default() });
+    pack.prompts
+        .insert("p".to_owned(), Prompt { system_template: plain(&template), ..Prompt::default() });
     let limits = TemplateLimits { max_depth: 4, max_bytes: 1 << 16 };
     let Ok(prompt) = pack.compile_within("p", None, limits) else { return };
     let render = |value: String| {
@@ -28,7 +29,10 @@ fuzz_target!(|texts: (String, String, String)| {
         assert!(with_value.len() <= limits.max_bytes);
         // Values inside other values are written as JSON, which escapes the mark.
         if !with_value.contains("\\u0001") {
-            assert_eq!(render(marks.clone()).map(|with_marks| with_marks.replace(&marks, &marked)), Ok(with_value));
+            assert_eq!(
+                render(marks.clone()).map(|with_marks| with_marks.replace(&marks, &marked)),
+                Ok(with_value)
+            );
         }
     }
 });

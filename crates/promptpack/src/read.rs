@@ -48,7 +48,7 @@ impl Default for ReadOptions {
 }
 
 /// What reading a pack gave.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Report {
     /// The pack; there is one exactly when no finding is an error.
     pub pack: Option<Pack>,
@@ -91,22 +91,19 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Report {
                 expected: error.expected,
                 suggestion: None,
             };
-            return Report {
-                pack: None,
-                findings: vec![finding],
-                needs: SpecVersion::V1_0,
-                needs_pointer: None,
-                fragment_styles: Vec::new(),
-            };
+            return Report { findings: vec![finding], ..Report::default() };
         }
     };
     let mut decoder = Decoder::new(options);
+    if tree.has_duplicates {
+        // What the rest means depends on which of the two values is meant.
+        let (mut findings, ..) = decoder.finish();
+        json::report_duplicates(&tree.root, &mut findings);
+        return Report { findings: findings.into_vec(), ..Report::default() };
+    }
     let pack = Pack::decode(&mut decoder, &tree.root);
     let complete = decoder.is_complete();
     let (mut findings, needs, needs_pointer) = decoder.finish();
-    if tree.has_duplicates {
-        json::report_duplicates(&tree.root, &mut findings);
-    }
     // An item that could not be read shifts those after it, and a check could
     // no longer point to them.
     let fragment_styles = match &pack {
