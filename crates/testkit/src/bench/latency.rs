@@ -115,9 +115,10 @@ impl Subjects<'_> {
         let calls = plan.kind.model_calls();
         let (models, tools) = (models - models_before, tools - tools_before);
         if let Some(fault) = outcome.fault {
-            let failed = outcome.failed;
-            row.fault
-                .get_or_insert(format!("{failed} of {turns} turns failed; the first: {fault}"));
+            row.fault.get_or_insert(match outcome.failed {
+                0 => fault,
+                failed => format!("{failed} of {turns} turns failed; the first: {fault}"),
+            });
         } else if models != turns * calls || tools != turns * (calls - 1) {
             row.fault.get_or_insert(format!(
                 "{turns} turns should make {} model calls and {} tool calls, but {models} and {tools} \

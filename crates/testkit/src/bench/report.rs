@@ -64,21 +64,23 @@ pub(super) fn latency_table(rows: &[Row]) -> String {
 
 /// Whether first texts cluster where a delayed ACK would put them.
 pub(super) fn nagle_line(rows: &[Row]) -> String {
-    // With many connections, 40 ms can be plain queueing.
-    let few = |row: &&Row| row.connections <= 10 && row.fault.is_none();
-    let mut line = String::from("\nFirst texts between 38 and 48 ms, at 10 connections or fewer:");
-    for way in [Way::Direct, Way::Relay, Way::Bartizan] {
-        let of_way = || rows.iter().filter(few).filter(|row| row.way == way);
+    // With more connections, 40 ms can be plain queueing.
+    let alone = |row: &&Row| row.connections == 1 && row.fault.is_none();
+    let counts = [Way::Direct, Way::Relay, Way::Bartizan].into_iter().filter_map(|way| {
+        let of_way = || rows.iter().filter(alone).filter(|row| row.way == way);
         let near: u64 = of_way().map(|row| row.near_40_ms).sum();
         let all: u64 = of_way().map(|row| row.turns).sum();
-        if all > 0 {
-            let _ = write!(line, " {} {near} of {all};", name(way));
-        }
+        (all > 0).then(|| format!("{} {near} of {all}", name(way)))
+    });
+    let counts: Vec<String> = counts.collect();
+    if counts.is_empty() {
+        return String::new();
     }
-    line.push_str(
-        " more than a few in a thousand would be Nagle's algorithm against delayed ACKs.\n",
-    );
-    line
+    format!(
+        "\nFirst texts between 38 and 48 ms, at one connection: {}. More than a few in a thousand \
+         would be Nagle's algorithm against delayed ACKs.\n",
+        counts.join(", ")
+    )
 }
 
 /// Start and memory.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::Method;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
@@ -136,7 +137,7 @@ impl Client {
         let request = match (self.tools.is_some(), self.kind.session) {
             (true, _) => self.second_request.clone(),
             (false, true) => {
-                let session = format!("{}-{}", self.session_prefix, self.turns / TURNS_PER_SESSION);
+                let session = self.session(self.turns);
                 let request = request(self.target, self.kind, Some(&session), false);
                 Bytes::from(request.to_string())
             }
@@ -151,6 +152,36 @@ impl Client {
             check_whole(&answer.body, &self.expected)?
         };
         Ok(Sample { first: answer.first.unwrap_or(answer.total), total: answer.total, events })
+    }
+}
+
+impl Client {
+    /// Checks that the runtime has kept this client's last session, whole. Anything else is right.
+    pub(super) async fn check_session(&mut self) -> Result<(), String> {
+        let runtime = matches!(self.target, Target::Runtime { .. });
+        if !runtime || !self.kind.session || self.turns == 0 {
+            return Ok(());
+        }
+        let last = self.turns - 1;
+        let session = self.session(last);
+        let path = format!("/v1/sessions/{session}");
+        let read = async {
+            let response = self.model.send(Method::GET, &path, &[], Bytes::new()).await?;
+            response.into_body().collect().await.map_err(io::Error::other)
+        };
+        let body = read.await.map_err(|fault| format!("no session: {fault}"))?.to_bytes();
+        let document: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let messages = document["messages"].as_array().map_or(0, Vec::len) as u64;
+        // The user's and the model's of each turn.
+        let expected = 2 * (last % TURNS_PER_SESSION + 1);
+        if messages == expected {
+            return Ok(());
+        }
+        Err(format!("session {session} should hold {expected} messages: {}", excerpt(&body)))
+    }
+
+    fn session(&self, turn: u64) -> String {
+        format!("{}-{}", self.session_prefix, turn / TURNS_PER_SESSION)
     }
 }
 
