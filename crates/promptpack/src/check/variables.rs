@@ -8,7 +8,7 @@ use crate::finding::Code;
 use crate::{Validation, Variable, VariableType, render};
 
 /// What compiling a pattern costs, next to following one fragment.
-const PATTERN_EFFORT: usize = 5_000;
+const PATTERN_EFFORT: usize = 10_000;
 
 impl Checker<'_, '_> {
     pub(super) fn variables(&mut self) {
