@@ -40,11 +40,14 @@ fn main() {
         || std::env::temp_dir().join(format!("store-bench-{}", std::process::id())),
         PathBuf::from,
     );
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
     println!("{turns} turns of 2 messages and 24 events, {TURNS_PER_SESSION} per session\n");
     println!(
-        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "{:<38} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "", "turns/s", "CPU µs", "p50 µs", "p99 µs", "max µs"
     );
     for durability in [Durability::Normal, Durability::Full] {
@@ -56,6 +59,10 @@ fn main() {
             let name = format!("SQLite {durability:?}, {callers} callers");
             runtime.block_on(measure(&name, store, turns, callers));
         }
+        let _ = fs::remove_dir_all(&directory);
+        let options = Options { durability, ..Options::default() };
+        let store = Sqlite::open(&directory, options, Arc::new(SystemClock)).expect("a store");
+        runtime.block_on(paced(&format!("SQLite {durability:?}, 500 turns/s: both"), store));
     }
     let store = Memory::new(Arc::new(SystemClock), memory::Options::default());
     runtime.block_on(measure("memory, 1 callers", store, turns, 1));
@@ -106,18 +113,57 @@ async fn measure(name: &str, store: Arc<dyn Store>, turns: usize, callers: usize
             times.extend(task.await.expect("a caller"));
         }
         let (wall, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu));
-        times.sort_unstable();
-        let at = |part: f64| micros(times[((times.len() - 1) as f64 * part) as usize]);
-        println!(
-            "{:<34} {:>9.0} {:>9.1} {:>9.1} {:>9.1} {:>9.1}",
-            format!("{name}: {what}"),
-            times.len() as f64 / wall.as_secs_f64(),
-            micros(cpu) / times.len() as f64,
-            at(0.5),
-            at(0.99),
-            at(1.0),
-        );
+        print(&format!("{name}: {what}"), times, wall, cpu);
     }
+}
+
+/// What a turn waits for the store while this is far from busy: 16 callers, for ten seconds.
+async fn paced(name: &str, store: Arc<dyn Store>) {
+    const CALLERS: u32 = 16;
+    const EVERY: Duration = Duration::from_millis(2);
+    let (cpu, began) = (cpu_time(), Instant::now());
+    let tasks: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut ticks =
+                    tokio::time::interval_at((began + EVERY * caller).into(), EVERY * CALLERS);
+                let mut id = SessionId::random();
+                let mut times = Vec::new();
+                for number in 1..=(10_000 / (2 * CALLERS as usize)) {
+                    ticks.tick().await;
+                    let turn = turn(&id);
+                    let began = Instant::now();
+                    let found = store.messages(&Owner::local(), &id, WINDOW).await;
+                    std::hint::black_box(found.expect("messages"));
+                    store.finish_turn(turn).await.expect("a turn");
+                    times.push(began.elapsed());
+                    if number % TURNS_PER_SESSION == 0 {
+                        id = SessionId::random();
+                    }
+                }
+                times
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for task in tasks {
+        times.extend(task.await.expect("a caller"));
+    }
+    print(name, times, began.elapsed(), cpu_time().saturating_sub(cpu));
+}
+
+fn print(name: &str, mut times: Vec<Duration>, wall: Duration, cpu: Duration) {
+    times.sort_unstable();
+    let at = |part: f64| micros(times[((times.len() - 1) as f64 * part) as usize]);
+    println!(
+        "{name:<38} {:>9.0} {:>9.1} {:>9.1} {:>9.1} {:>9.1}",
+        times.len() as f64 / wall.as_secs_f64(),
+        micros(cpu) / times.len() as f64,
+        at(0.5),
+        at(0.99),
+        at(1.0),
+    );
 }
 
 fn micros(time: Duration) -> f64 {

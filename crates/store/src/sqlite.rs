@@ -4,12 +4,14 @@
 //!
 //! - `directory`: the data directory, its lock and the identity of its files.
 //! - `open`: a connection and how it is set up; `schema`: tables and migrations.
-//! - `writer`: the one thread that writes, and how it groups commits.
+//! - `writer`: the one thread that writes, and how it groups commits; `checkpoint`: the one that
+//!   folds the write-ahead log into the file.
 //! - `write`: every statement that writes. `read`: every statement that reads.
 //! - `row`: how values become columns and back; `log`: how a run's events become one text.
 //! - `probe`: whether the store works at this moment.
 //! - `error`: what SQLite says in the port's words, and why a store does not open.
 
+mod checkpoint;
 mod directory;
 mod error;
 mod log;
@@ -37,7 +39,8 @@ use jiff::Timestamp;
 
 pub use self::error::OpenError;
 use self::{
-    directory::Directory, probe::Probe, read::Readers, row::Turn, write::Write, writer::Writer,
+    checkpoint::Checkpointer, directory::Directory, probe::Probe, read::Readers, row::Turn,
+    write::Write, writer::Writer,
 };
 use crate::rule;
 
@@ -116,12 +119,14 @@ impl Sqlite {
         let mut directory = Directory::claim(directory)?;
         let connection = open::writer(directory.database(), &options, clock.now())?;
         directory.remember_files()?;
-        let directory = Arc::new(directory);
         let reader = || open::reader(directory.database(), &options);
         let others = (1..options.readers).map(|_| reader()).collect::<Result<_, _>>()?;
         let readers = Arc::new(Readers::new(reader()?, others, reader()?));
-        let writer = Writer::start(connection, Arc::clone(&directory))
-            .map_err(|source| OpenError::directory(directory.database(), source))?;
+        let path = directory.database().to_owned();
+        let failed = |source| OpenError::directory(&path, source);
+        let checkpointer =
+            Checkpointer::start(open::checkpointer(&path, &options)?).map_err(failed)?;
+        let writer = Writer::start(connection, directory, checkpointer).map_err(failed)?;
         Ok(Arc::new(Self {
             clock,
             run_time_to_live: options.run_time_to_live,

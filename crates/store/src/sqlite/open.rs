@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Durability, Options, error::OpenError, schema, write};
+use super::{Durability, Options, checkpoint::LONGEST_LOG, error::OpenError, schema, write};
 use crate::rule;
 
 /// Statements kept prepared per connection; more than there are.
@@ -21,6 +21,7 @@ pub(super) fn writer(
     let failed = |error| OpenError::sqlite(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = common(path, flags, options).map_err(failed)?;
+    let found = schema::check(&connection, path)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .map_err(failed)?;
@@ -31,7 +32,7 @@ pub(super) fn writer(
         });
     }
     set_up_writing(&connection, options).map_err(failed)?;
-    schema::migrate(&mut connection, path)?;
+    schema::migrate(&mut connection, found).map_err(failed)?;
     // In a transaction that always writes, so that the write-ahead log exists from here on.
     write::interrupt_runs(&mut connection, rule::micros(now)).map_err(failed)?;
     Ok(connection)
@@ -41,6 +42,17 @@ pub(super) fn writer(
 pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     common(path, flags, options).map_err(|error| OpenError::sqlite(path, error))
+}
+
+/// The connection of the checkpointer, which writes what others have committed.
+pub(super) fn checkpointer(path: &Path, options: &Options) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = common(path, flags, options)?;
+        set_up_writing(&connection, options)?;
+        Ok(connection)
+    };
+    open().map_err(|error| OpenError::sqlite(path, error))
 }
 
 fn common(path: &Path, flags: OpenFlags, options: &Options) -> rusqlite::Result<Connection> {
@@ -61,9 +73,8 @@ fn set_up_writing(connection: &Connection, options: &Options) -> rusqlite::Resul
     connection.pragma_update(None, "foreign_keys", true)?;
     // Savepoints keep the pages they may have to restore; in memory, not in a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Folding the log into the file costs two fsyncs, while which turns wait. Four times the
-    // usual 1000 pages makes that rare, and pages that every turn touches are folded once.
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    // The checkpointer folds the log; this is for when it cannot keep up.
+    connection.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG)?;
     // What is deleted is overwritten, not merely forgotten.
     connection.pragma_update(None, "secure_delete", true)?;
     if let Some(bytes) = options.max_bytes {

@@ -14,13 +14,14 @@
 //! fails, each write gets a transaction of its own, so that one which is too large for the disk
 //! does not take the others with it.
 
-use std::{io, slice, sync::Arc, thread};
+use std::{io, slice, thread};
 
 use bartizan_engine::ports::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    checkpoint::Checkpointer,
     directory::Directory,
     error::{same, store_error},
     write::{Write, Written},
@@ -52,11 +53,20 @@ type Outcome = Result<Written, StoreError>;
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection, directory: Arc<Directory>) -> io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        directory: Directory,
+        checkpointer: Checkpointer,
+    ) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || work(&connection, &directory, queue))?;
+        let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
+            work(&connection, &directory, &checkpointer, queue);
+            checkpointer.stop();
+            // The last connection to close folds the log a last time; only then may
+            // another process have the directory.
+            drop(connection);
+            drop(directory);
+        })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -82,7 +92,12 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, directory: &Directory, mut queue: mpsc::Receiver<Job>) {
+fn work(
+    connection: &Connection,
+    directory: &Directory,
+    checkpointer: &Checkpointer,
+    mut queue: mpsc::Receiver<Job>,
+) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
         let (writes, answers): (Vec<_>, Vec<_>) =
@@ -95,6 +110,7 @@ fn work(connection: &Connection, directory: &Directory, mut queue: mpsc::Receive
             // Nobody waits any more: the write stands all the same.
             let _ = answer.send(outcome);
         }
+        checkpointer.written();
     }
 }
 

@@ -91,16 +91,17 @@ async fn a_turn_too_large_takes_no_other_with_it() {
     assert_eq!(store.sessions(&ann(), 1000, None).await.unwrap().len(), 90);
 }
 
-/// A file system of 2 MB that is really full; needs root and a kernel that mounts.
+/// A file system of 3 MB that is really full; needs root and a kernel that mounts.
 #[tokio::test]
 async fn a_full_disk_fails_turns_until_there_is_room() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(_mounted) = Tmpfs::mount(directory.path(), "size=2m") else {
+    let Some(_mounted) = Tmpfs::mount(directory.path(), "size=3m") else {
         eprintln!("skipped: mounting a file system is not permitted here");
         return;
     };
     let ballast = directory.path().join("ballast");
-    fs::write(&ballast, vec![1; 500_000]).unwrap();
+    // More than half, so that the log finds room to be folded once this is gone.
+    fs::write(&ballast, vec![1; 1_700_000]).unwrap();
     {
         let store = sqlite(directory.path(), &TestClock::new());
         let (written, error) = fill(&*store).await;

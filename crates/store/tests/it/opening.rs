@@ -108,7 +108,9 @@ fn a_newer_schema_is_refused_and_left_alone() {
 fn another_programs_database_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     tamper(directory.path(), "CREATE TABLE theirs (a)");
+    let before = fs::read(directory.path().join(Sqlite::FILE)).unwrap();
     let error = refused(directory.path());
+    assert!(before == fs::read(directory.path().join(Sqlite::FILE)).unwrap(), "it was changed");
     assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
 }
 
