@@ -224,8 +224,11 @@ fn tools(
 ) {
     let offered = request.tools.iter();
     let offered: Vec<&ToolSpec> = match (kind, &request.tool_choice) {
-        // Ollama has no tool choice; leaving tools out does as much of it as can be done.
-        (ProviderKind::Ollama, ToolChoice::None) => Vec::new(),
+        // Who must not use tools is not shown any. Anthropic alone refuses a conversation with
+        // calls in it whose tools it is not told.
+        (ProviderKind::Anthropic, ToolChoice::None) => offered.collect(),
+        (_, ToolChoice::None) => Vec::new(),
+        // Ollama has no tool choice; leaving the others out does as much of it as can be done.
         (ProviderKind::Ollama, ToolChoice::Named(name)) => {
             offered.filter(|tool| tool.name == *name).collect()
         }

@@ -210,7 +210,6 @@ async fn tools_and_their_choice_are_offered() {
     for (choice, openai, anthropic, gemini) in [
         (ToolChoice::Auto, Value::Null, Value::Null, Value::Null),
         (ToolChoice::Required, json!("required"), json!({"type": "any"}), json!({"mode": "ANY"})),
-        (ToolChoice::None, json!("none"), json!({"type": "none"}), json!({"mode": "NONE"})),
         (
             named(),
             json!({"type": "function", "function": {"name": "now"}}),
@@ -234,9 +233,24 @@ async fn tools_and_their_choice_are_offered() {
         assert_eq!(declared[1]["parametersJsonSchema"]["type"], "object");
     }
     assert_eq!(sent(Ollama, offered(ToolChoice::Auto)).await["tools"].as_array().unwrap().len(), 2);
-    assert!(sent(Ollama, offered(ToolChoice::None)).await.get("tools").is_none());
     let only = sent(Ollama, offered(named())).await;
     assert_eq!(only["tools"].as_array().unwrap().len(), 1);
+}
+
+/// Anthropic alone must be told what the calls of the conversation were of.
+#[tokio::test]
+async fn who_must_not_use_tools_is_not_shown_any() {
+    for kind in KINDS {
+        let mut request = request(true);
+        request.tools = tools(&["search"]);
+        request.tool_choice = ToolChoice::None;
+        let body = sent(kind, request).await;
+        let shown = body.get("tools").is_some();
+        assert_eq!(shown, kind == Anthropic, "{kind} {body}");
+        if shown {
+            assert_eq!(body["tool_choice"], json!({"type": "none"}));
+        }
+    }
 }
 
 #[tokio::test]
