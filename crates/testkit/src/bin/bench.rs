@@ -39,7 +39,7 @@ struct Arguments {
     #[arg(long)]
     repeats: Option<usize>,
 
-    /// Seconds that each stretch lasts [default: 1; quick: 0.25].
+    /// Seconds that each stretch lasts [default: 1; quick: 0.2].
     #[arg(long)]
     seconds: Option<f64>,
 
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         (None, false) => (vec![1, 10, 100, 500], vec![1, 10, 100]),
         (None, true) => (vec![1, 100], vec![10]),
     };
-    let seconds = arguments.seconds.unwrap_or(if quick { 0.25 } else { 1.0 });
+    let seconds = arguments.seconds.unwrap_or(if quick { 0.2 } else { 1.0 });
     let options = Options {
         // The server does not run in this directory.
         bartizan: bartizan.map(|path| path.canonicalize().unwrap_or(path)),
