@@ -83,11 +83,12 @@ async fn serve(
     let Built { engine, warnings: found } =
         plan.build(&configuration, Some(addresses.http), observer)?;
     warnings.extend(found);
-    let doors = doors::Doors::open(listeners, &engine, metrics, settings);
     if !log::is_json(&settings.log) {
         print_warnings(&warnings);
     }
+    // The sockets listen already: who reads this and connects at once is answered.
     banner::print(&configuration, &engine, addresses, &warnings);
+    let doors = doors::Doors::open(listeners, &engine, metrics, settings);
     let sweeper = tokio::spawn(stop::sweep(Arc::clone(&engine)));
     signals.next().await;
     sweeper.abort();

@@ -13,6 +13,7 @@ mod example;
 mod omnia;
 mod pack;
 mod precedence;
+mod provider;
 mod reference;
 mod secrets;
 mod serve;

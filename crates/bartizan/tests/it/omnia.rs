@@ -1,8 +1,12 @@
 //! The environment of Omnia's runtimes.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::support::Desk;
+use bartizan_testkit::{client, process::Launch};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{BINARY, Desk, small_pack};
 
 #[test]
 fn every_name_that_says_something_is_heard() {
@@ -114,4 +118,39 @@ fn what_has_no_effect_is_said() {
     let outcome = desk.run("config explain http.address");
     assert_eq!(outcome.code, Some(0), "{outcome}");
     insta::assert_snapshot!(outcome.stderr);
+}
+
+#[tokio::test]
+async fn the_prompts_name_counts_only_where_the_pack_leaves_it_open() {
+    let mut with_entry = small_pack();
+    with_entry["agents"] = json!({ "entry": "main", "members": { "main": {}, "letter": {} } });
+    for (pack, name, entry, warned) in [
+        (small_pack(), "letter", "small/letter", false),
+        (small_pack(), "default", "small/main", true),
+        (with_entry, "letter", "small/main", false),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("pack.json");
+        std::fs::write(&file, pack.to_string()).unwrap();
+        let mut server = Launch::new(BINARY)
+            .arg("serve")
+            .env("OMNIA_AGENT_NAME", "desk")
+            .env("OMNIA_NAMESPACE", "house")
+            .env("OMNIA_PROMPTPACK_PATH", &file)
+            .env("OMNIA_PROMPT_NAME", name)
+            .start()
+            .await;
+        server.ready().await;
+        let limit = Duration::from_secs(20);
+        let agents = client::get(server.http, "/v1/agents", limit).await.unwrap().json();
+        let agents = agents["data"].as_array().unwrap();
+        let found = agents.iter().find(|agent| agent["entry"] == true).unwrap();
+        assert_eq!(found["id"], entry, "{name}");
+        let said = server.stderr();
+        assert_eq!(said.contains("has no prompt `default`"), warned, "{said}");
+        assert!(said.contains("in memory"), "{said}");
+        let metrics = client::get(server.ops, "/metrics", limit).await.unwrap().text();
+        assert!(metrics.contains("agent=\"desk\"") && metrics.contains("namespace=\"house\""));
+        server.kill().await;
+    }
 }

@@ -1,6 +1,6 @@
 //! One message and its answer, as it arrives.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bartizan_engine::{
     event::{Execution, TurnEvent},
@@ -39,7 +39,7 @@ impl Chat {
                 return Ok(false);
             }
         };
-        let mut shown = Shown::default();
+        let mut shown = Shown { by_person: input.is_terminal(), ..Shown::default() };
         let mut events = run.follow(0);
         while let Some(batch) = self.runtime.block_on(next(&run, &mut events, &mut shown)) {
             for logged in batch {
@@ -70,7 +70,8 @@ async fn next(
                 shown.clear_waiting();
                 return batch;
             }
-            interrupted = tokio::signal::ctrl_c() => {
+            // Only for a person: once it is listened for, the signal ends no program any more.
+            interrupted = tokio::signal::ctrl_c(), if shown.by_person => {
                 if interrupted.is_ok() {
                     run.cancel();
                 }
@@ -83,6 +84,8 @@ async fn next(
 /// What has been printed of an answer.
 #[derive(Default)]
 struct Shown {
+    /// Whether a person typed the message.
+    by_person: bool,
     /// Whether the line has begun.
     in_line: bool,
     /// Whether a person was told to wait.
@@ -97,17 +100,20 @@ impl Shown {
             TurnEvent::Text { delta } => {
                 // Tool calls have lines of their own, so what follows begins without a gap.
                 let text = if self.in_line { delta } else { delta.trim_start_matches('\n') };
-                output::piece(text);
+                output::piece(&harmless(text));
                 self.in_line = !text.is_empty() && !text.ends_with('\n');
             }
             TurnEvent::ToolCall { call, .. } => {
                 self.end_line();
-                output::note(style.dim(format!("→ {} {}", call.name, call.arguments)));
+                let text = harmless(&call.arguments.to_string()).into_owned();
+                output::note(style.dim(format!("→ {} {text}", harmless(&call.name))));
             }
             TurnEvent::ToolResult { result } => {
                 self.end_line();
                 let sign = if result.is_error { "✗" } else { "←" };
-                output::note(style.dim(format!("{sign} {}", short(&result.content_text()))));
+                output::note(
+                    style.dim(format!("{sign} {}", harmless(&short(&result.content_text())))),
+                );
             }
             TurnEvent::Media { media } => {
                 self.end_line();
@@ -158,6 +164,16 @@ fn ask(call: &ToolCall, input: &mut Input) -> Result<ToolResult, Refusal> {
         Err(_) => Value::String(line),
     };
     Ok(ToolResult { call_id: call.id.clone(), name: call.name.clone(), content, is_error })
+}
+
+/// Text that a model or a tool wrote, without what would steer the terminal that shows it.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if is_watched() && text.contains(steers) {
+        text.replace(steers, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 fn fail(message: &str) {
