@@ -1,6 +1,6 @@
 //! Agents: prompts of packs, made ready to serve.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use indexmap::IndexMap;
 use promptpack::{CompiledPrompt, Pack};
@@ -20,7 +20,32 @@ pub struct Toolbox {
     /// Tools that run here.
     pub server: IndexMap<String, Arc<dyn Tool>>,
     /// Tools that the caller runs.
-    pub client: IndexMap<String, ToolSpec>,
+    pub client: IndexMap<String, ClientTool>,
+}
+
+/// A tool that the caller runs, as the operator describes it.
+#[derive(Clone, Debug)]
+pub struct ClientTool {
+    /// The tool as the model sees it.
+    pub spec: ToolSpec,
+    /// What the caller's user should be asked before it runs.
+    pub consent: Consent,
+}
+
+impl From<ToolSpec> for ClientTool {
+    /// A tool that needs no asking.
+    fn from(spec: ToolSpec) -> Self {
+        Self { spec, consent: Consent::default() }
+    }
+}
+
+/// What a user should be asked before a tool runs on their side. Asking is the caller's affair.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// The question; none where the operator has set none.
+    pub message: Option<String>,
+    /// What the tool touches, for example `location`.
+    pub categories: Vec<String>,
 }
 
 /// A pack, read and checked.
@@ -53,7 +78,7 @@ pub struct Agent {
     /// Of these, the tools that run here.
     pub server_tools: IndexMap<String, BoundTool>,
     /// Of these, the tools that the caller runs.
-    pub client_tools: IndexMap<String, CheckedSpec>,
+    pub client_tools: IndexMap<String, CallersTool>,
     /// Tools that the prompt names and that nothing runs: never offered to the model.
     pub unbound_tools: Vec<String>,
 }
@@ -64,6 +89,14 @@ pub struct BoundTool {
     pub checked: CheckedSpec,
     /// The tool.
     pub tool: Arc<dyn Tool>,
+}
+
+/// A tool that the caller runs.
+pub struct CallersTool {
+    /// The tool as the model sees it.
+    pub checked: CheckedSpec,
+    /// What the caller's user should be asked before it runs.
+    pub consent: Consent,
 }
 
 /// A tool's description with the schema of its arguments compiled.
@@ -190,6 +223,12 @@ impl Catalogue {
     }
 }
 
+impl fmt::Debug for Agent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Agent").field(&self.name).finish()
+    }
+}
+
 impl Agent {
     fn new(
         loaded: &LoadedPack,
@@ -254,9 +293,10 @@ impl Agent {
                 let checked = CheckedSpec::new(described(&name, defined, tool.spec()))?;
                 let bound = BoundTool { checked, tool: Arc::clone(tool) };
                 self.server_tools.insert(name.clone(), bound);
-            } else if let Some(spec) = toolbox.client.get(&name) {
-                let checked = CheckedSpec::new(described(&name, defined, spec))?;
-                self.client_tools.insert(name.clone(), checked);
+            } else if let Some(tool) = toolbox.client.get(&name) {
+                let checked = CheckedSpec::new(described(&name, defined, &tool.spec))?;
+                let bound = CallersTool { checked, consent: tool.consent.clone() };
+                self.client_tools.insert(name.clone(), bound);
             } else {
                 self.unbound_tools.push(name.clone());
             }
@@ -281,7 +321,7 @@ impl Agent {
         self.server_tools
             .get(tool)
             .map(|bound| &bound.checked)
-            .or_else(|| self.client_tools.get(tool))
+            .or_else(|| self.client_tools.get(tool).map(|bound| &bound.checked))
     }
 
     /// The system prompt with these values.

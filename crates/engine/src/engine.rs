@@ -138,7 +138,7 @@ impl Engine {
             RunId::new(),
             Arc::clone(&owner),
             session_id,
-            Arc::clone(&plan.agent.name),
+            Arc::clone(&plan.agent),
             self.stop.child_token(),
         );
         let run = Arc::new(run);

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    agent::{Agent, Consent},
     event::{LoggedEvent, TurnEvent},
     failure::{Failure, FailureCode},
     identity::{RunId, SessionId},
@@ -22,7 +23,7 @@ pub struct Run {
     id: RunId,
     owner: Arc<Owner>,
     session_id: Option<SessionId>,
-    agent: Arc<str>,
+    agent: Arc<Agent>,
     log: RunLog,
     cancelled: CancellationToken,
     client_results: mpsc::UnboundedSender<ToolResult>,
@@ -36,7 +37,7 @@ impl Run {
         id: RunId,
         owner: Arc<Owner>,
         session_id: Option<SessionId>,
-        agent: Arc<str>,
+        agent: Arc<Agent>,
         cancelled: CancellationToken,
     ) -> (Self, mpsc::UnboundedReceiver<ToolResult>) {
         let (client_results, receiver) = mpsc::unbounded_channel();
@@ -70,7 +71,13 @@ impl Run {
 
     /// The agent, as `pack/prompt`.
     pub fn agent(&self) -> &str {
-        &self.agent
+        &self.agent.name
+    }
+
+    /// What the caller's user should be asked before this tool runs on their side; none where
+    /// the tool is the caller's own.
+    pub fn consent(&self, tool: &str) -> Option<&Consent> {
+        self.agent.client_tools.get(tool).map(|bound| &bound.consent)
     }
 
     /// Follows the run from the event after the one with id `after` (0 for all).

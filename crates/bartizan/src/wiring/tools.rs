@@ -2,7 +2,10 @@
 
 use std::{fs, net::SocketAddr, sync::Arc};
 
-use bartizan_engine::{agent::Toolbox, ports::tool::Tool};
+use bartizan_engine::{
+    agent::{ClientTool, Consent, Toolbox},
+    ports::tool::Tool,
+};
 use bartizan_net::Client;
 use bartizan_tools::{HttpLimits, ToolFile, http_tool};
 
@@ -74,7 +77,11 @@ pub fn toolbox(file: ToolFile, client: Option<&Client>) -> Result<Toolbox, Refus
             .map_err(|error| Refusal::configuration(format!("tool {handler_name}: {error}")))?;
         toolbox.server.insert(tool_name, tool);
     }
-    toolbox.client =
-        file.client.into_iter().map(|handler| (handler.spec.name.clone(), handler.spec)).collect();
+    for handler in file.client {
+        let consent =
+            Consent { message: handler.consent_message, categories: handler.categories };
+        let tool = ClientTool { spec: handler.spec, consent };
+        toolbox.client.insert(tool.spec.name.clone(), tool);
+    }
     Ok(toolbox)
 }

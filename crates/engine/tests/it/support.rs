@@ -195,7 +195,7 @@ pub fn world_with(answers: Vec<Vec<Say>>, limits: Limits, store: Arc<dyn Store>)
         description: "Asks the user".into(),
         parameters: json!({ "type": "object", "properties": {} }),
     };
-    toolbox.client.insert("ask_user".into(), ask);
+    toolbox.client.insert("ask_user".into(), ask.into());
     let mut catalogue = Catalogue::default();
     let loaded = LoadedPack { pack: Arc::new(pack), digest: "0".repeat(64) };
     catalogue.add(&loaded, None, "scripted", &toolbox).unwrap();

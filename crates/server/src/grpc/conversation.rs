@@ -247,7 +247,7 @@ impl Turn {
                 TurnEvent::Media { media } => self.media.push(media.clone()),
                 TurnEvent::ToolCall { call, execution: Execution::Client } => {
                     self.flush(outbox);
-                    outbox.push_back(output::tool_call(call));
+                    outbox.push_back(output::tool_call(call, self.run.consent(&call.name)));
                     self.pace.spoke(Instant::now());
                     self.owed = Some(call.id.clone());
                 }

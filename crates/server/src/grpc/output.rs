@@ -1,6 +1,7 @@
 //! What the engine tells, as clients of the contract understand it.
 
 use bartizan_engine::{
+    agent::Consent,
     event::StopReason,
     message::{Media, MediaKind, MediaSource, ToolCall},
     usage::Usage,
@@ -28,14 +29,15 @@ pub(super) fn chunk(content: String) -> ServerMessage {
 }
 
 /// A tool for the client to run.
-pub(super) fn tool_call(call: &ToolCall) -> ServerMessage {
+pub(super) fn tool_call(call: &ToolCall, consent: Option<&Consent>) -> ServerMessage {
+    let consent = consent.cloned().unwrap_or_default();
     frame(Message::ToolCall(wire::ToolCall {
         id: call.id.clone(),
         name: call.name.clone(),
         arguments_json: call.arguments.to_string(),
         execution: wire::ToolExecution::Client.into(),
-        consent_message: String::new(),
-        categories: Vec::new(),
+        consent_message: consent.message.unwrap_or_default(),
+        categories: consent.categories,
     }))
 }
 

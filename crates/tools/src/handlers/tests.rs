@@ -1,3 +1,5 @@
+//! How the tool file reads, and what it refuses.
+
 use super::*;
 
 /// A file of one HTTP handler with these lines in its `httpConfig`.

@@ -124,7 +124,7 @@ fn catalogue() -> Catalogue {
             description: format!("To {name}"),
             parameters: json!({ "type": "object" }),
         };
-        toolbox.client.insert(name.into(), spec);
+        toolbox.client.insert(name.into(), spec.into());
     }
     let mut catalogue = Catalogue::default();
     let loaded = LoadedPack { pack: Arc::new(pack), digest: "0".repeat(64) };
