@@ -85,7 +85,7 @@ fn a_wrong_arrow_is_found() {
         package("bartizan-engine", "promptpack", Value::Null),
         package("bartizan-engine", "bartizan-testkit", "dev".into()),
         package("bartizan-engine", "bartizan-model", Value::Null),
-        package("bartizan-model", "bartizan-store", "dev".into()),
+        package("bartizan-model", "bartizan-tools", "dev".into()),
         package("bartizan", "bartizan-testkit", Value::Null),
         package("surprise", "serde", Value::Null),
     ]});
@@ -93,7 +93,7 @@ fn a_wrong_arrow_is_found() {
         faults(&metadata),
         [
             "bartizan-engine must not depend on bartizan-model",
-            "bartizan-model must not depend on bartizan-store",
+            "bartizan-model must not depend on bartizan-tools",
             "bartizan must not depend on bartizan-testkit",
             "surprise has no place in the layers: add it to tests/it/layers.rs",
         ]
