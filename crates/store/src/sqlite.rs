@@ -4,8 +4,8 @@
 //!
 //! - `directory`: the data directory, its lock and the identity of its files.
 //! - `open`: a connection and how it is set up; `schema`: tables and migrations.
-//! - `writer`: the one thread that writes, and how it groups commits; `checkpoint`: the one that
-//!   folds the write-ahead log into the file.
+//! - `writer`: the one connection that writes, and how it groups commits; `checkpoint`: the
+//!   thread that folds the write-ahead log into the file.
 //! - `write`: every statement that writes. `read`: every statement that reads.
 //! - `row`: how values become columns and back; `log`: how a run's events become one text.
 //! - `probe`: whether the store works at this moment.
@@ -39,8 +39,7 @@ use jiff::Timestamp;
 
 pub use self::error::OpenError;
 use self::{
-    checkpoint::Checkpointer, directory::Directory, probe::Probe, read::Readers, row::Turn,
-    write::Write, writer::Writer,
+    directory::Directory, probe::Probe, read::Readers, row::Turn, write::Write, writer::Writer,
 };
 use crate::rule;
 
@@ -123,10 +122,9 @@ impl Sqlite {
         let others = (1..options.readers).map(|_| reader()).collect::<Result<_, _>>()?;
         let readers = Arc::new(Readers::new(reader()?, others, reader()?));
         let path = directory.database().to_owned();
-        let failed = |source| OpenError::directory(&path, source);
-        let checkpointer =
-            Checkpointer::start(open::checkpointer(&path, &options)?).map_err(failed)?;
-        let writer = Writer::start(connection, directory, checkpointer).map_err(failed)?;
+        let checkpoints = open::checkpointer(&path, &options)?;
+        let writer = Writer::start(connection, checkpoints, directory, &options)
+            .map_err(|source| OpenError::directory(&path, source))?;
         Ok(Arc::new(Self {
             clock,
             run_time_to_live: options.run_time_to_live,

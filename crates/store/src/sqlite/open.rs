@@ -5,11 +5,14 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Durability, Options, checkpoint::LONGEST_LOG, error::OpenError, schema, write};
+use super::{Durability, Options, error::OpenError, schema, write};
 use crate::rule;
 
 /// Statements kept prepared per connection; more than there are.
 const STATEMENTS: usize = 32;
+
+/// When a commit folds the log itself, in pages of 4 KiB: 64 MiB.
+const LONGEST_LOG: u32 = 16_384;
 
 /// The connection that writes: sets the file up, brings its schema up to date, and marks runs
 /// whose process died.
@@ -73,7 +76,7 @@ fn set_up_writing(connection: &Connection, options: &Options) -> rusqlite::Resul
     connection.pragma_update(None, "foreign_keys", true)?;
     // Savepoints keep the pages they may have to restore; in memory, not in a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // The checkpointer folds the log; this is for when it cannot keep up.
+    // The checkpointer folds the log long before; this is for a disk too slow for it.
     connection.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG)?;
     // What is deleted is overwritten, not merely forgotten.
     connection.pragma_update(None, "secure_delete", true)?;

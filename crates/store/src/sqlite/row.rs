@@ -66,6 +66,14 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// How much there is to write, but for the small columns.
+    pub(super) fn bytes(&self) -> usize {
+        let messages = self.messages.iter().map(|message| message.parts.len());
+        messages.sum::<usize>() + self.run.events.as_ref().map_or(0, String::len)
+    }
+}
+
 impl Run {
     /// A run that has begun.
     pub(super) fn begun(record: &RunRecord) -> Result<Self, StoreError> {

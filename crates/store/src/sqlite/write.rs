@@ -50,7 +50,23 @@ pub(super) struct Written {
     pub(super) more: bool,
 }
 
+/// Bytes of messages and events that are written in the time it takes to wake a thread.
+const SMALL: usize = 64 << 10;
+
 impl Write {
+    /// Whether it is sure to take no longer than to hand it to another thread.
+    pub(super) fn is_small(&self) -> bool {
+        match self {
+            Self::CreateSession { .. } | Self::BeginRun(_) => true,
+            Self::FinishTurn(turn) => turn.bytes() <= SMALL,
+            // Take as long as what they find is large.
+            Self::DeleteSession { .. } | Self::SweepSessions { .. } | Self::SweepRuns { .. } => {
+                false
+            }
+            Self::FillProbe | Self::ClearProbe => false,
+        }
+    }
+
     /// Writes, within a transaction that is open.
     pub(super) fn apply(&self, connection: &Connection) -> Result<Written, StoreError> {
         let rows = |rows| Written { rows, more: false };
