@@ -111,6 +111,8 @@ impl Engine {
     /// # Errors
     /// [`Failure`] with the code that fits.
     pub async fn start(self: &Arc<Self>, request: TurnRequest) -> Result<Arc<Run>, Failure> {
+        // Held from before the look at `draining`: a drain that begins now waits for this turn.
+        let _starting = self.tasks.token();
         if self.is_draining() {
             return Err(Failure::new(
                 FailureCode::ShuttingDown,
@@ -188,11 +190,11 @@ impl Engine {
         }
         // A run leaves the map only after it is stored, so what is not here is there.
         let record = self.run(owner, id).await?;
-        let events = self.parts.store.run_events(owner, id, after).await?;
-        if !events.is_empty() || after > 0 {
-            return Ok(Follow::Stored(events));
+        let mut events = self.parts.store.run_events(owner, id, after).await?;
+        if events.is_empty() {
+            events.extend(ending(&record).filter(|ending| ending.id > after));
         }
-        Ok(Follow::Stored(ending(&record).into_iter().collect()))
+        Ok(Follow::Stored(events))
     }
 
     /// Whether a turn of this session is at work.
@@ -238,16 +240,22 @@ impl Engine {
 /// How a run ended whose events are not kept: it failed before anything was said, or the
 /// process died in the middle of it.
 fn ending(record: &RunRecord) -> Option<LoggedEvent> {
-    let (code, message) = match (&record.failure, record.status) {
-        (Some((code, message)), _) => (*code, message.clone()),
+    let (id, code, message) = match (&record.failure, record.status) {
+        (Some((code, message)), _) => (1, *code, message.clone()),
         (None, RunStatus::Interrupted) => (
+            AFTER_ALL,
             FailureCode::Interrupted,
             "the server stopped in the middle of the run; send the message again".to_owned(),
         ),
         _ => return None,
     };
-    Some(LoggedEvent { id: 1, event: TurnEvent::Failed { code, message } })
+    Some(LoggedEvent { id, event: TurnEvent::Failed { code, message } })
 }
+
+/// The id of the end of a run whose process died. How many events went out before is not known, and
+/// whoever saw some of them must learn the end, once: so it comes after all of them. It is the
+/// largest number that JavaScript holds exactly.
+const AFTER_ALL: u64 = (1 << 53) - 1;
 
 fn unknown_run() -> Failure {
     Failure::new(FailureCode::UnknownRun, "there is no such run").param("run_id")

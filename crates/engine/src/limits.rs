@@ -11,9 +11,11 @@ pub struct Limits {
     pub max_rounds: u32,
     /// The most tool calls in a turn, whatever the pack says.
     pub max_tool_calls: u32,
-    /// The most tokens that the model may write in a turn, over all its calls.
+    /// The most tokens that the model may write in a turn, over all its calls. Where the provider
+    /// counts none they are estimated.
     pub max_output_tokens: Option<u64>,
-    /// The most text that a turn may hold, in bytes; a runaway answer ends there.
+    /// The most that the model may write in a turn, in bytes: text, reasoning, and what it asks
+    /// tools with. A runaway answer ends there.
     pub max_output_bytes: usize,
     /// The longest the caller may take over a client-side tool.
     pub client_tool_time: Duration,

@@ -109,7 +109,7 @@ impl Run {
             .param("call_id"));
         };
         waiting.swap_remove(index);
-        drop(waiting);
+        // Sent under the lock: once `forget_client` has had it, nothing more comes for that call.
         self.client_results.send(result).map_err(|_| {
             Failure::new(FailureCode::UnknownToolCall, "the run has ended").param("call_id")
         })

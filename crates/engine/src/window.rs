@@ -19,6 +19,11 @@ const MEDIA_TOKENS: u64 = 1_000;
 /// weigh more per character and more bytes per character alike.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// What so many bytes weigh.
+pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+}
+
 /// What a message weighs besides its text.
 const MESSAGE_TOKENS: u64 = 4;
 
@@ -41,20 +46,22 @@ pub(crate) fn answer_open_calls(messages: &mut Vec<Message>) {
             index += 1;
         }
         if !open.is_empty() {
-            let parts =
-                open.into_iter().map(|(call_id, name)| Part::ToolResult(not_run(call_id, name)));
+            let parts = open
+                .into_iter()
+                .map(|(call_id, name)| Part::ToolResult(without_result(call_id, name)));
             messages.insert(index, Message::new(Role::Tool, parts.collect()));
             index += 1;
         }
     }
 }
 
-/// The result of a call that nobody ran.
-pub(crate) fn not_run(call_id: String, name: String) -> ToolResult {
+/// The result of a call whose turn ended before there was one. The tool may have been at work then,
+/// so nothing is claimed about what it did.
+fn without_result(call_id: String, name: String) -> ToolResult {
     ToolResult {
         call_id,
         name,
-        content: "the tool was not run: the turn ended before".into(),
+        content: "no result: the turn ended before the tool answered; it may have run".into(),
         is_error: true,
     }
 }

@@ -112,7 +112,9 @@ impl Turn {
                 plan.max_tool_calls
             )));
         }
-        let repeats = self.repeats.entry(format!("{} {}", call.name, call.arguments)).or_default();
+        // The arguments are compared as values: in whatever order a model writes them, it is the
+        // same call.
+        let repeats = self.repeats.entry((call.name.clone(), call.arguments.clone())).or_default();
         *repeats += 1;
         if *repeats >= MOST_REPEATS {
             self.tools_exhausted = true;
@@ -136,19 +138,17 @@ impl Turn {
         self.run.push(TurnEvent::ToolCall { call: call.clone(), execution: Execution::Client });
         let time = self.engine.limits().client_tool_time;
         let answer = tokio::time::timeout(time, self.client_results.recv()).await;
-        let mut result = match answer {
-            Ok(Some(result)) => result,
-            Ok(None) | Err(_) => {
-                self.run.forget_client(&call.id);
-                ToolResult {
-                    call_id: call.id.clone(),
-                    name: call.name.clone(),
-                    content: format!("the caller did not answer within {} s", time.as_secs())
-                        .into(),
-                    is_error: true,
-                }
-            }
-        };
+        let answer = answer.ok().flatten().or_else(|| {
+            self.run.forget_client(&call.id);
+            // What was taken from the caller in the last moment must not wait for the next call.
+            self.client_results.try_recv().ok()
+        });
+        let mut result = answer.unwrap_or_else(|| ToolResult {
+            call_id: call.id.clone(),
+            name: call.name.clone(),
+            content: format!("the caller did not answer within {} s", time.as_secs()).into(),
+            is_error: true,
+        });
         result.name.clone_from(&call.name);
         result.content = shortened(result.content, self.engine.limits().max_tool_result_bytes);
         result

@@ -30,6 +30,7 @@ impl Turn {
     /// conversation.
     pub(super) async fn ask(&mut self, choice: &ToolChoice) -> Result<Answer, Failure> {
         let request = self.model_request(choice)?;
+        let before = self.output_bytes;
         let asked = Instant::now();
         let outcome = self.listen(request).await;
         let took = asked.elapsed();
@@ -37,6 +38,10 @@ impl Turn {
         let observer = &self.engine.parts.observer;
         observer.model_asked(&self.answered_by, &usage, outcome.is_ok(), took);
         let (answer, usage) = outcome?;
+        if usage.output_tokens == 0 {
+            let bytes = self.output_bytes.saturating_sub(before);
+            self.uncounted_tokens += window::estimated_tokens(bytes);
+        }
         self.usage += usage;
         self.run.push(TurnEvent::Usage { usage });
         Ok(answer)
@@ -47,7 +52,8 @@ impl Turn {
         let limits = self.engine.limits();
         let mut parameters = self.plan.parameters.clone();
         if let Some(budget) = limits.max_output_tokens {
-            let left = budget.saturating_sub(self.usage.output_tokens);
+            let used = self.usage.output_tokens.saturating_add(self.uncounted_tokens);
+            let left = budget.saturating_sub(used);
             if left == 0 {
                 return Err(Failure::new(
                     FailureCode::BudgetExceeded,
@@ -57,8 +63,7 @@ impl Turn {
             let left = u32::try_from(left).unwrap_or(u32::MAX);
             parameters.max_tokens = Some(parameters.max_tokens.map_or(left, |max| max.min(left)));
         }
-        let fixed = self.plan.system.len()
-            + self.plan.offered.iter().map(|spec| spec.description.len() + 256).sum::<usize>();
+        let fixed = self.plan.system.len() + self.plan.tools_bytes;
         let first = window::first_shown(&self.conversation, fixed, limits.context_tokens)?;
         Ok(ModelRequest {
             run_id: self.run.id(),
@@ -95,8 +100,14 @@ impl Turn {
             };
             match event.map_err(|error| self.model_failure(error))? {
                 ModelEvent::Text(delta) => self.hear(delta)?,
-                ModelEvent::Reasoning(delta) => self.run.push(TurnEvent::Reasoning { delta }),
-                ModelEvent::ToolCall(call) => calls.push(self.named(call, &calls)),
+                ModelEvent::Reasoning(delta) => {
+                    self.spend(delta.len())?;
+                    self.run.push(TurnEvent::Reasoning { delta });
+                }
+                ModelEvent::ToolCall(call) => {
+                    self.spend(call.name.len() + call.arguments.to_string().len())?;
+                    calls.push(self.named(call, &calls));
+                }
                 ModelEvent::Media(made) => {
                     self.run.push(TurnEvent::Media { media: made.clone() });
                     media.push(Part::Media(made));
@@ -112,20 +123,27 @@ impl Turn {
         Ok((Answer { calls, stop_reason }, usage))
     }
 
-    /// Passes text on.
-    fn hear(&mut self, delta: String) -> Result<(), Failure> {
+    /// Takes so many bytes from what the turn may hold.
+    fn spend(&mut self, bytes: usize) -> Result<(), Failure> {
         let limit = self.engine.limits().max_output_bytes;
-        let delta = if self.partial.is_empty() && !self.text.is_empty() {
-            format!("{BETWEEN_ROUNDS}{delta}")
-        } else {
-            delta
-        };
-        if self.text.len() + delta.len() > limit {
+        if bytes > limit.saturating_sub(self.output_bytes) {
             return Err(Failure::new(
                 FailureCode::BudgetExceeded,
                 format!("the answer is longer than the {limit} bytes that a turn may hold"),
             ));
         }
+        self.output_bytes += bytes;
+        Ok(())
+    }
+
+    /// Passes text on.
+    fn hear(&mut self, delta: String) -> Result<(), Failure> {
+        let delta = if self.partial.is_empty() && !self.text.is_empty() {
+            format!("{BETWEEN_ROUNDS}{delta}")
+        } else {
+            delta
+        };
+        self.spend(delta.len())?;
         self.text.push_str(&delta);
         self.partial.push_str(&delta);
         self.run.push(TurnEvent::Text { delta });
@@ -149,8 +167,7 @@ impl Turn {
 
     /// Adds the model's whole message to the conversation.
     fn remember(&mut self, media: Vec<Part>, calls: &[ToolCall]) {
-        let text = std::mem::take(&mut self.partial);
-        let text = text.strip_prefix(BETWEEN_ROUNDS).map(str::to_owned).unwrap_or(text);
+        let text = self.take_partial();
         let mut parts = Vec::with_capacity(1 + media.len() + calls.len());
         if !text.is_empty() {
             parts.push(Part::Text { text });
@@ -158,6 +175,12 @@ impl Turn {
         parts.extend(media);
         parts.extend(calls.iter().cloned().map(Part::ToolCall));
         self.say(Role::Assistant, parts);
+    }
+
+    /// The text of the model's call so far, without what sets it apart from the call before.
+    pub(super) fn take_partial(&mut self) -> String {
+        let text = std::mem::take(&mut self.partial);
+        text.strip_prefix(BETWEEN_ROUNDS).map(str::to_owned).unwrap_or(text)
     }
 
     fn model_failure(&self, error: ModelError) -> Failure {

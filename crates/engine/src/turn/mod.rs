@@ -14,6 +14,7 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Instan
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 pub(crate) use plan::{Plan, plan};
@@ -64,7 +65,11 @@ pub(crate) struct Turn {
     rounds: u32,
     calls: u32,
     /// How often each call was asked for, by name and arguments.
-    repeats: HashMap<String, u32>,
+    repeats: HashMap<(String, Value), u32>,
+    /// What of the byte budget is used: text, reasoning, and what tools were asked with.
+    output_bytes: usize,
+    /// Output tokens that no provider counted, estimated.
+    uncounted_tokens: u64,
     /// Whether the limit of rounds or calls is reached.
     tools_exhausted: bool,
 }
@@ -100,6 +105,8 @@ impl Turn {
             rounds: 0,
             calls: 0,
             repeats: HashMap::new(),
+            output_bytes: 0,
+            uncounted_tokens: 0,
             tools_exhausted: false,
         }
     }
@@ -134,33 +141,34 @@ impl Turn {
             mock: self.answered_by.mock,
         });
         // A defect must end the turn and not leave its followers waiting for ever.
-        let outcome = AssertUnwindSafe(self.bounded(seat)).catch_unwind().await;
-        let (outcome, guard) = outcome.unwrap_or_else(|panic| {
-            let failure = Failure::new(FailureCode::Internal, "the server failed in this turn")
-                .detail(panic_message(panic.as_ref()));
-            (Err(failure), None)
+        let mut guard = None;
+        let outcome = AssertUnwindSafe(self.bounded(seat, &mut guard)).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|panic| {
+            Err(Failure::new(FailureCode::Internal, "the server failed in this turn")
+                .detail(panic_message(panic.as_ref())))
         });
         self.settle(outcome).await;
         // The next turn of the session begins only now that this one is stored.
         drop(guard);
     }
 
-    /// The turn within its time, stopped where somebody cancels it.
+    /// The turn within its time, stopped where somebody cancels it. `guard` is the session's,
+    /// once it is the turn's; it outlives a panic in here.
     async fn bounded(
         &mut self,
         seat: Option<Seat>,
-    ) -> (Result<StopReason, Failure>, Option<OwnedMutexGuard<()>>) {
+        guard: &mut Option<OwnedMutexGuard<()>>,
+    ) -> Result<StopReason, Failure> {
         let cancelled = self.run.cancelled().clone();
         let time = self.engine.limits().turn_time;
-        let mut guard = None;
         let work = async {
             if let Some(seat) = seat {
-                guard = Some(seat.take().await);
+                *guard = Some(seat.take().await);
             }
             self.recall().await?;
             self.converse().await
         };
-        let outcome = tokio::select! {
+        tokio::select! {
             biased;
             () = cancelled.cancelled() => {
                 Err(Failure::new(FailureCode::Cancelled, "the turn was cancelled"))
@@ -171,8 +179,7 @@ impl Turn {
                     format!("the turn took longer than the {} s it may", time.as_secs()),
                 ))
             }),
-        };
-        (outcome, guard)
+        }
     }
 
     /// Brings back what was said before.

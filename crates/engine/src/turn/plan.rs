@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) parameters: Parameters,
     /// The tools on offer.
     pub(crate) offered: Arc<[ToolSpec]>,
+    /// What they take of the context window, in bytes; 0 where that has no bound.
+    pub(crate) tools_bytes: usize,
     /// Of the first call of the model; later ones are free to answer.
     pub(crate) tool_choice: ToolChoice,
     /// The names of the tools that the caller runs.
@@ -53,6 +55,7 @@ pub(crate) async fn plan(engine: &Engine, request: &TurnRequest) -> Result<Plan,
     Ok(Plan {
         parameters: agent.parameters.clone().overridden_by(&request.parameters),
         system,
+        tools_bytes: limits.context_tokens.map_or(0, |_| bytes_of(&offered)),
         offered,
         tool_choice,
         client_tools,
@@ -117,6 +120,14 @@ fn offer(
         offered.push(spec.clone());
     }
     Ok((offered.into(), client))
+}
+
+/// About what the tools weigh in a request.
+fn bytes_of(offered: &[ToolSpec]) -> usize {
+    let bytes = |spec: &ToolSpec| {
+        spec.name.len() + spec.description.len() + spec.parameters.to_string().len()
+    };
+    offered.iter().map(bytes).sum()
 }
 
 /// The pack's choice, unless the caller asks otherwise. What the pack forbids stays forbidden.

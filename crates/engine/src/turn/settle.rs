@@ -91,7 +91,7 @@ impl Turn {
         }
         let mut messages = self.conversation.split_off(self.first_new);
         if !went_well {
-            let partial = std::mem::take(&mut self.partial);
+            let partial = self.take_partial();
             if !partial.is_empty() {
                 let parts = vec![Part::Text { text: partial }];
                 messages.push(Message { role: Role::Assistant, parts, complete: false });

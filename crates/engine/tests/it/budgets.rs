@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bartizan_engine::{event::TurnEvent, failure::FailureCode, limits::Limits};
+use bartizan_engine::{
+    event::TurnEvent, failure::FailureCode, limits::Limits, ports::model::ToolSpec,
+    request::TurnRequest,
+};
 use serde_json::json;
 
 use crate::support::{Say, memory, results, turn, turn_in, world_with};
@@ -77,7 +80,7 @@ async fn a_tool_result_has_its_size() {
 
 #[tokio::test]
 async fn old_exchanges_leave_the_window_and_stay_in_the_session() {
-    let limits = Limits { context_tokens: Some(220), ..Limits::default() };
+    let limits = Limits { context_tokens: Some(150), ..Limits::default() };
     let world = world_with(vec![vec![Say::Text("ok")]], limits, memory());
     let long = "x".repeat(150);
     for _ in 0..3 {
@@ -86,4 +89,64 @@ async fn old_exchanges_leave_the_window_and_stay_in_the_session() {
     }
     assert!(world.model.request(2).messages.len() < 5);
     assert_eq!(world.messages("s").await.len(), 6);
+}
+
+#[tokio::test]
+async fn reasoning_and_arguments_are_counted_like_text() {
+    for endless in [
+        vec![Say::Reasoning("0123456789"); 1000],
+        vec![Say::Call("c", "add", json!({ "a": "x".repeat(1000), "b": 1 }))],
+    ] {
+        let limits = Limits { max_output_bytes: 100, ..Limits::default() };
+        let world = world_with(vec![endless, vec![Say::Text("ok")]], limits, memory());
+        let events = world.events(turn("go")).await;
+        assert!(matches!(
+            events.last().unwrap(),
+            TurnEvent::Failed { code: FailureCode::BudgetExceeded, .. }
+        ));
+        assert!(events.len() <= 12, "{}", events.len());
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_nobody_counted_are_estimated() {
+    let limits = Limits { max_output_tokens: Some(100), ..Limits::default() };
+    let call = |a: u32| {
+        vec![
+            Say::Text(const { str_of_400() }),
+            Say::Call("c", "add", json!({ "a": a, "b": 1 })),
+            Say::Uncounted,
+        ]
+    };
+    let world = world_with(vec![call(1), call(2)], limits, memory());
+    let events = world.events(turn("go")).await;
+    assert!(matches!(
+        events.last().unwrap(),
+        TurnEvent::Failed { code: FailureCode::BudgetExceeded, .. }
+    ));
+    assert_eq!(world.model.asked(), 1);
+}
+
+/// 400 bytes are some 100 tokens.
+const fn str_of_400() -> &'static str {
+    match std::str::from_utf8(&[b'x'; 400]) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+#[tokio::test]
+async fn schemas_of_tools_take_their_part_of_the_window() {
+    let limits = Limits { context_tokens: Some(500), ..Limits::default() };
+    let world = world_with(vec![vec![Say::Text("ok")]], limits, memory());
+    let heavy = ToolSpec {
+        name: "heavy".into(),
+        description: "Much to fill in".into(),
+        parameters: json!({ "type": "object", "description": "x".repeat(4000) }),
+    };
+    let events = world.events(TurnRequest { client_tools: vec![heavy], ..turn("go") }).await;
+    assert!(matches!(
+        events.last().unwrap(),
+        TurnEvent::Failed { code: FailureCode::ContextTooLong, .. }
+    ));
 }

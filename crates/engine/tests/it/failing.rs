@@ -197,3 +197,14 @@ async fn a_turn_that_cannot_be_stored_fails() {
     assert_eq!(code(events.last().unwrap()), FailureCode::StoreUnavailable);
     assert!(!events.iter().any(|event| matches!(event, TurnEvent::Done { .. })));
 }
+
+#[tokio::test]
+async fn what_is_kept_of_a_later_call_begins_with_its_own_words() {
+    let world = world(vec![
+        vec![Say::Text("Let me see."), Say::Call("c", "add", json!({ "a": 1, "b": 2 }))],
+        vec![Say::Text("Thr"), Say::BreakOff],
+    ]);
+    world.events(turn_in("s", "go")).await;
+    let messages = world.messages("s").await;
+    assert_eq!(messages.last().unwrap().plain_text(), "Thr");
+}

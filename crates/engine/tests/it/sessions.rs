@@ -8,7 +8,7 @@ use bartizan_engine::{
     failure::FailureCode,
     limits::{Limits, WhenBusy},
     message::Role,
-    ports::store::RunStatus,
+    ports::store::{RunStatus, TurnRecord},
     request::{SessionChoice, TurnRequest},
 };
 
@@ -160,4 +160,28 @@ async fn what_outlasts_the_grace_is_cancelled_and_stored() {
     assert!(matches!(last.event, TurnEvent::Failed { code: FailureCode::Cancelled, .. }));
     let messages = world.messages("s").await;
     assert_eq!((messages.len(), messages[1].complete), (2, false));
+}
+
+#[tokio::test]
+async fn the_end_of_an_interrupted_run_is_told_once_to_everybody() {
+    let world = world(vec![vec![Say::Text("hi")]]);
+    let run = world.start(turn("go")).await;
+    all_events(&run).await;
+    let mut record = settled(&world, &run).await;
+    record.id = bartizan_engine::identity::RunId::new();
+    record.status = RunStatus::Interrupted;
+    record.stop_reason = None;
+    let dead = TurnRecord { run: record.clone(), session: None, messages: vec![], events: vec![] };
+    world.engine.store().finish_turn(dead).await.unwrap();
+    let after = async |id| match world.engine.follow(&owner(), record.id, id).await.unwrap() {
+        Follow::Stored(events) => events,
+        Follow::Live(_) => panic!("the run is dead"),
+    };
+    for seen in [0, 1, 7] {
+        let events = after(seen).await;
+        let [end] = events.as_slice() else { panic!("{events:?}") };
+        assert!(matches!(end.event, TurnEvent::Failed { code: FailureCode::Interrupted, .. }));
+        assert!(end.id > seen);
+        assert!(after(end.id).await.is_empty(), "who has seen the end is not told again");
+    }
 }

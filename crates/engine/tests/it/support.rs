@@ -40,10 +40,13 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub enum Say {
     Text(&'static str),
+    Reasoning(&'static str),
     Call(&'static str, &'static str, Value),
     Fail(ModelErrorKind),
     Pause(Duration),
     Panic,
+    /// The provider counts no tokens.
+    Uncounted,
     /// The stream ends without its end.
     BreakOff,
 }
@@ -102,10 +105,15 @@ impl Model for ScriptedModel {
         let broken = answer.iter().any(|say| matches!(say, Say::BreakOff));
         let has_calls = answer.iter().any(|say| matches!(say, Say::Call(..)));
         let stop_reason = if has_calls { StopReason::ToolCalls } else { StopReason::EndTurn };
-        let usage = Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() };
+        let uncounted = answer.iter().any(|say| matches!(say, Say::Uncounted));
+        let usage = match uncounted {
+            true => Usage::default(),
+            false => Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() },
+        };
         let events = futures::stream::iter(answer).filter_map(|say| async move {
             Some(match say {
                 Say::Text(text) => Ok(ModelEvent::Text(text.into())),
+                Say::Reasoning(text) => Ok(ModelEvent::Reasoning(text.into())),
                 Say::Call(id, name, arguments) => Ok(ModelEvent::ToolCall(ToolCall {
                     id: id.into(),
                     name: name.into(),
@@ -118,7 +126,7 @@ impl Model for ScriptedModel {
                     return None;
                 }
                 Say::Panic => panic!("as scripted"),
-                Say::BreakOff => return None,
+                Say::BreakOff | Say::Uncounted => return None,
             })
         });
         let end = ModelEvent::Finished { stop_reason, usage, info: info() };

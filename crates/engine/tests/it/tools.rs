@@ -3,7 +3,7 @@
 use bartizan_engine::{
     event::{Execution, StopReason, TurnEvent},
     failure::FailureCode,
-    message::{Role, ToolResult},
+    message::{Part, Role, ToolResult},
     ports::model::{ToolChoice, ToolSpec},
     request::{ClientToolMode, TurnRequest},
 };
@@ -254,4 +254,35 @@ async fn calls_without_a_name_or_with_a_used_one_get_their_own() {
     ids.dedup();
     assert_eq!(ids.len(), 2);
     assert!(ids.iter().all(|id| !id.is_empty()));
+}
+
+#[tokio::test]
+async fn the_same_call_in_another_order_is_the_same_call() {
+    let call =
+        |arguments: &str| vec![Say::Call("c", "add", serde_json::from_str(arguments).unwrap())];
+    let world = world(vec![
+        call(r#"{"a": 1, "b": 2}"#),
+        call(r#"{"b": 2, "a": 1}"#),
+        call(r#"{"a": 1, "b": 2}"#),
+        vec![Say::Text("Three, then.")],
+    ]);
+    let events = world.events(turn("go")).await;
+    assert_eq!(world.adder.runs(), 2);
+    let TurnEvent::Done { stop_reason, .. } = events.last().unwrap() else { panic!() };
+    assert_eq!(*stop_reason, StopReason::ToolLimit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_ends_in_a_tool_does_not_say_that_it_never_ran() {
+    let world =
+        world(vec![vec![Say::Call("c", "add", json!({ "a": 1e7, "b": 1 }))], vec![Say::Text("a")]]);
+    let run = world.start(turn_in("s", "go")).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    run.cancel();
+    run.finished().await;
+    assert_eq!(world.adder.runs(), 1);
+    let messages = world.messages("s").await;
+    let Some(Part::ToolResult(result)) = messages[2].parts.first() else { panic!("{messages:?}") };
+    assert!(result.is_error);
+    assert!(!result.content_text().contains("not run"), "{}", result.content_text());
 }
