@@ -203,6 +203,16 @@ impl ApiError {
         error
     }
 
+    /// A request that is meant for a host that this is not.
+    pub fn misdirected(host: &str) -> Self {
+        let mut error = Self::invalid(format!(
+            "this server is not '{host}'; call it by its address or as localhost"
+        ));
+        error.status = StatusCode::MISDIRECTED_REQUEST;
+        error.code = "misdirected_request";
+        error
+    }
+
     /// A body that does not say it is JSON.
     pub fn unsupported_media_type() -> Self {
         let mut error =
@@ -334,5 +344,59 @@ mod tests {
     fn grpc_codes_are_the_protocols_own() {
         assert_eq!(tonic::Code::from(GrpcCode::Unavailable as i32), tonic::Code::Unavailable);
         assert_eq!(tonic::Code::from(GrpcCode::Aborted as i32), tonic::Code::Aborted);
+    }
+
+    /// Every kind of failure, and the errors that HTTP adds.
+    #[test]
+    fn the_documented_table_is_this_one() {
+        use FailureCode as F;
+        let codes = [
+            F::InvalidRequest,
+            F::TooLarge,
+            F::UnsupportedContent,
+            F::InvalidVariable,
+            F::UnknownAgent,
+            F::UnknownSession,
+            F::UnknownRun,
+            F::UnknownToolCall,
+            F::SessionExists,
+            F::SessionBusy,
+            F::ContextTooLong,
+            F::BudgetExceeded,
+            F::TimedOut,
+            F::Cancelled,
+            F::Interrupted,
+            F::ModelUnauthorized,
+            F::ModelRateLimited,
+            F::ModelRejected,
+            F::ModelUnavailable,
+            F::ModelTimedOut,
+            F::ModelInterrupted,
+            F::ModelMalformed,
+            F::StoreUnavailable,
+            F::ShuttingDown,
+            F::Overloaded,
+            F::Internal,
+        ];
+        let page = include_str!("../../../docs/errors.md");
+        for code in codes {
+            let Answer { http, grpc, kind } = answer(code);
+            let grpc = tonic::Code::from(grpc as i32);
+            let row =
+                format!("| `{}` | {} | `{grpc:?}` | `{kind}` |", code.as_str(), http.as_u16());
+            assert!(page.contains(&row), "docs/errors.md lacks: {row}");
+        }
+        let host = "evil.example";
+        for error in [
+            ApiError::no_route(host),
+            ApiError::method_not_allowed(&http::Method::PUT, host),
+            ApiError::misdirected(host),
+            ApiError::unsupported_media_type(),
+            ApiError::request_timed_out(),
+        ] {
+            let row =
+                format!("| `{}` | {} | `{}` |", error.code, error.status.as_u16(), error.kind);
+            assert!(page.contains(&row), "docs/errors.md lacks: {row}");
+        }
     }
 }

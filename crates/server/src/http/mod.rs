@@ -4,6 +4,7 @@
 //!
 //! - [`limits`] — how much one request may ask for.
 //! - [`edge`] — the outermost layer: the request's id, the shape of errors, panics.
+//! - [`host`] — whom a request believes it is talking to.
 //! - [`extract`] — what handlers take from a request.
 //! - [`media`] — data URLs and base64.
 //! - [`outcome`] — a turn that is answered in one piece.
@@ -12,6 +13,7 @@
 
 pub mod edge;
 pub(crate) mod extract;
+mod host;
 pub mod limits;
 pub(crate) mod media;
 pub(crate) mod outcome;
@@ -49,7 +51,10 @@ pub struct Doors {
 /// Every public route: OpenAI, REST and `/openapi.json`.
 pub fn router(doors: Arc<Doors>) -> Router {
     let (router, _) = documented().split_for_parts();
-    router.layer(middleware::from_fn(edge::edge)).with_state(doors)
+    router
+        .layer(middleware::from_fn(host::check))
+        .layer(middleware::from_fn(edge::edge))
+        .with_state(doors)
 }
 
 /// The routes with their description, from which `openapi.json` is made.

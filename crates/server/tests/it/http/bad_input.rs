@@ -134,6 +134,26 @@ async fn paths_and_methods_that_are_not_there() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_ours_is_not_answered() {
+    let world = world(|_, _| text("hi")).await;
+    let port = world.address.port();
+    for (host, status) in [
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("localhost:{port}"), 200),
+        ("[::1]".to_owned(), 200),
+        (format!("evil.example:{port}"), 421),
+        ("localhost.evil.example".to_owned(), 421),
+    ] {
+        let request = world
+            .request(Method::GET, "/v1/sessions")
+            .header("host", &host)
+            .body(Full::<Bytes>::default())
+            .unwrap();
+        assert_eq!(world.send(request).await.status(), status, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_id_is_taken_or_made() {
     let world = world(|_, _| text("hi")).await;
     for (given, taken) in [("abc-1", true), ("", false), ("a b", false), (&"x".repeat(129), false)]
