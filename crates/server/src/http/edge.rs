@@ -108,3 +108,29 @@ fn write_error(response: &mut Response, id: &RequestId) {
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware, routing::get};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn broken() -> &'static str {
+        panic!("the cause, with a secret")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_one_answer_without_its_cause() {
+        let router = Router::new().route("/", get(broken)).layer(middleware::from_fn(edge));
+        for _ in 0..2 {
+            let request = Request::get("/").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(body.contains(r#""code":"internal""#) && !body.contains("secret"), "{body}");
+        }
+    }
+}
