@@ -40,11 +40,17 @@ fn random_part() -> f64 {
     f64::from((bits >> 32) as u32) / f64::from(u32::MAX)
 }
 
+/// The longest that anybody can ask for: a hundred years.
+const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// How long the response asks to be left alone: `retry-after-ms`, as OpenAI and others send it, or
 /// `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let seconds = |value: f64| Duration::try_from_secs_f64(value).ok();
+    // What is too long to be counted is as long as can be; what is negative or no number says nothing.
+    let seconds = |value: f64| {
+        (value >= 0.0).then(|| Duration::try_from_secs_f64(value).unwrap_or(AGES).min(AGES))
+    };
     if let Some(asked) = text("retry-after-ms").and_then(|value| value.parse::<f64>().ok()) {
         return seconds(asked / 1000.0);
     }
@@ -52,9 +58,12 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     if let Ok(asked) = value.parse::<f64>() {
         return seconds(asked);
     }
-    let date = DateTimeParser::new().parse_timestamp(value).ok()?;
+    let Ok(date) = DateTimeParser::new().parse_timestamp(value) else {
+        // The last day of the year 9999, by which some mean "never", is beyond a time stamp.
+        return value.contains(" 9999 ").then_some(AGES);
+    };
     // A date in the past asks for nothing more.
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO).min(AGES))
 }
 
 #[cfg(test)]
@@ -111,7 +120,11 @@ mod tests {
         assert_eq!(asked("retry-after", "Fri, 20 Nov 2026 07:00:00 GMT"), ms(0));
         assert_eq!(asked("retry-after", "soon"), None);
         assert_eq!(asked("retry-after", "-3"), None);
-        assert_eq!(asked("retry-after", "1e300"), None);
+        assert_eq!(asked("retry-after", "NaN"), None);
+        for ages in ["1e300", "inf", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(asked("retry-after", ages), Some(AGES), "{ages}");
+        }
+        assert_eq!(asked("retry-after-ms", "1e300"), Some(AGES));
         assert_eq!(asked("x-other", "3"), None);
     }
 }

@@ -140,7 +140,9 @@ impl Answer {
                 }
             }
             ChatStreamEvent::ThoughtSignatureChunk(_) => {}
-            ChatStreamEvent::ToolCallChunk(chunk) => self.calls.take(chunk.tool_call),
+            ChatStreamEvent::ToolCallChunk(chunk) => {
+                self.calls.take(chunk.tool_call).map_err(|()| error::nonsense(&self.origin))?;
+            }
             ChatStreamEvent::End(end) => self.finish(end)?,
         }
         self.begun = true;

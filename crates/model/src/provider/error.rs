@@ -7,6 +7,7 @@
 use std::error::Error as StdError;
 
 use bartizan_engine::ports::model::{ModelError, ModelErrorKind as Kind};
+use bartizan_net::EgressError;
 use genai::webc::{Error as WebError, StreamTimeout};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -174,6 +175,10 @@ fn transport(origin: &Origin, error: &reqwest::Error, begun: bool) -> Failure {
             error: origin.error(Kind::Interrupted, "the answer broke off"),
             again: !begun,
         };
+    }
+    if let Some(refusal) = EgressError::within(error) {
+        // The policy will not think better of it. What it says is the operator's to read.
+        return Failure::last(origin.error(Kind::Unavailable, refusal.to_string()));
     }
     if error.is_timeout() {
         let what = if error.is_connect() { "no connection in time" } else { "no answer in time" };

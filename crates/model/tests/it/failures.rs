@@ -2,12 +2,17 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use bartizan_engine::ports::model::{ModelErrorKind as Kind, ModelEvent};
 use bartizan_model::{CircuitPolicy, ProviderKind, RetryPolicy, Timeouts};
+use bartizan_net::{Client, ClientOptions, EgressPolicy, Lookup};
 use bartizan_testkit::upstream::{Reply, Script, Unreachable, Upstream, refused_address};
 use futures::StreamExt;
 use serde_json::json;
@@ -235,6 +240,38 @@ async fn a_connection_that_never_comes_about_is_given_up() {
     let client = client(&settings, Duration::from_millis(200));
     let model = bartizan_model::provider(settings, client, Arc::default()).unwrap();
     assert_eq!(refusal(&model, request(true)).await.kind, Kind::TimedOut);
+}
+
+/// Sends every name to where nothing may be called, and counts.
+#[derive(Default)]
+struct Inward(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Lookup for Inward {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![IpAddr::from([10, 0, 0, 7])])
+    }
+}
+
+#[tokio::test]
+async fn what_the_egress_policy_refuses_is_refused_once() {
+    for stream in WAYS {
+        let settings = settings(ProviderKind::OpenAiCompatible, "http://models.example");
+        let base = settings.base_url.as_deref().unwrap().parse().unwrap();
+        let lookup = Arc::new(Inward::default());
+        let client = Client::with_lookup(
+            EgressPolicy::default(),
+            &ClientOptions::default(),
+            Arc::clone(&lookup) as Arc<dyn Lookup>,
+        );
+        let client = client.unwrap().for_library(&base).unwrap();
+        let model = bartizan_model::provider(settings, client, Arc::default()).unwrap();
+        let error = refusal(&model, request(stream)).await;
+        assert_eq!(error.kind, Kind::Unavailable);
+        assert!(error.message.contains("add `models.example`"), "for the operator: {error}");
+        assert_eq!(lookup.0.load(Ordering::SeqCst), 1, "it would be refused again");
+    }
 }
 
 /// A provider may repeat all it knows; nothing of it goes further than this room.
