@@ -36,10 +36,16 @@ use bartizan_engine::{
     },
 };
 use jiff::Timestamp;
+use rusqlite::Connection;
 
 pub use self::error::OpenError;
 use self::{
-    directory::Directory, probe::Probe, read::Readers, row::Turn, write::Write, writer::Writer,
+    directory::Directory,
+    probe::Probe,
+    read::Readers,
+    row::Turn,
+    write::{Write, Written},
+    writer::Writer,
 };
 use crate::rule;
 
@@ -137,17 +143,35 @@ impl Sqlite {
     fn now(&self) -> i64 {
         rule::micros(self.clock.now())
     }
+
+    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        self.probe.hear(self.writer.write(write).await)
+    }
+
+    fn here<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.probe.hear(self.readers.here(read))
+    }
+
+    async fn aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.probe.hear(self.readers.aside(read).await)
+    }
 }
 
 #[async_trait]
 impl Store for Sqlite {
     async fn create_session(&self, session: Session) -> Result<(), StoreError> {
         let now = self.now();
-        self.writer.write(Write::CreateSession { session, now }).await.map(drop)
+        self.write(Write::CreateSession { session, now }).await.map(drop)
     }
 
     async fn session(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        self.readers.here(|connection| read::session(connection, owner, id, self.now()))
+        self.here(|connection| read::session(connection, owner, id, self.now()))
     }
 
     async fn sessions(
@@ -157,14 +181,13 @@ impl Store for Sqlite {
         after: Option<&SessionId>,
     ) -> Result<Vec<Session>, StoreError> {
         let (owner, after, now) = (owner.clone(), after.cloned(), self.now());
-        self.readers
-            .aside(move |connection| read::sessions(connection, &owner, limit, after.as_ref(), now))
+        self.aside(move |connection| read::sessions(connection, &owner, limit, after.as_ref(), now))
             .await
     }
 
     async fn delete_session(&self, owner: &Owner, id: &SessionId) -> Result<bool, StoreError> {
         let write = Write::DeleteSession { owner: owner.clone(), id: id.clone(), now: self.now() };
-        self.writer.write(write).await.map(|written| written.rows > 0)
+        self.write(write).await.map(|written| written.rows > 0)
     }
 
     async fn messages(
@@ -174,21 +197,21 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StoreError> {
         let now = self.now();
-        self.readers.here(|connection| read::messages(connection, owner, id, limit, now))
+        self.here(|connection| read::messages(connection, owner, id, limit, now))
     }
 
     async fn begin_run(&self, run: &RunRecord) -> Result<(), StoreError> {
-        self.writer.write(Write::BeginRun(Box::new(row::Run::begun(run)?))).await.map(drop)
+        self.write(Write::BeginRun(Box::new(row::Run::begun(run)?))).await.map(drop)
     }
 
     async fn finish_turn(&self, turn: TurnRecord) -> Result<(), StoreError> {
         // Encoding happens here, on the caller's task: the writer is one thread for all.
         let turn = Turn::encode(turn, self.clock.now())?;
-        self.writer.write(Write::FinishTurn(Box::new(turn))).await.map(drop)
+        self.write(Write::FinishTurn(Box::new(turn))).await.map(drop)
     }
 
     async fn run(&self, owner: &Owner, id: RunId) -> Result<Option<RunRecord>, StoreError> {
-        self.readers.here(|connection| read::run(connection, owner, id, self.now()))
+        self.here(|connection| read::run(connection, owner, id, self.now()))
     }
 
     async fn run_events(
@@ -198,9 +221,7 @@ impl Store for Sqlite {
         after: u64,
     ) -> Result<Vec<LoggedEvent>, StoreError> {
         let (owner, now) = (owner.clone(), self.now());
-        self.readers
-            .aside(move |connection| read::run_events(connection, &owner, id, after, now))
-            .await
+        self.aside(move |connection| read::run_events(connection, &owner, id, after, now)).await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
@@ -208,7 +229,7 @@ impl Store for Sqlite {
         // One step at a time, so that turns get in between.
         loop {
             let write = Write::SweepSessions { now: rule::micros(now), limit: SWEEP_STEP };
-            let step = self.writer.write(write).await?;
+            let step = self.write(write).await?;
             sessions += step.rows;
             if !step.more {
                 break;
@@ -216,7 +237,7 @@ impl Store for Sqlite {
         }
         if let Some(ended_by) = rule::before(now, self.run_time_to_live) {
             let ended_by = rule::micros(ended_by);
-            while self.writer.write(Write::SweepRuns { ended_by, limit: SWEEP_STEP }).await?.more {}
+            while self.write(Write::SweepRuns { ended_by, limit: SWEEP_STEP }).await?.more {}
         }
         Ok(sessions)
     }

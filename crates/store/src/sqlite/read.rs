@@ -169,6 +169,14 @@ pub(super) fn run_events(
     Ok(events.unwrap_or_default())
 }
 
+/// Whether every page of the file is what it should be. Reads all of it.
+pub(super) fn sound(connection: &Connection) -> Result<(), StoreError> {
+    let found: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(store_error)?;
+    // What is wrong is about pages and cells, and the log says as much already.
+    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged("its pages do not fit".into())) }
+}
+
 /// Whether the probe's row can be read.
 pub(super) fn probe(connection: &Connection) -> Result<bool, StoreError> {
     let mut statement =

@@ -204,6 +204,12 @@ async fn a_damaged_file_fails_the_call_and_not_the_process() {
         }
     }
     assert!(damaged > 0);
+    // Wherever the probe's own row came to lie.
+    for _ in 0..2 {
+        forget_last_probe().await;
+        let ready = store.ready().await;
+        assert!(matches!(ready, Err(StoreError::Damaged(_))), "{ready:?}");
+    }
 }
 
 /// A row that does not read says where and never what: it holds people's words.
@@ -230,6 +236,7 @@ async fn a_row_that_does_not_read_is_damage_without_its_text() {
         assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
+    store.ready().await.expect("the file itself is sound");
 }
 
 /// A mounted file system, unmounted when dropped.
