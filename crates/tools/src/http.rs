@@ -25,6 +25,12 @@ use crate::{
 /// How much of a failed response the model sees, in bytes.
 const SHOWN: usize = 512;
 
+/// Credentials of fewer bytes are left in answers.
+const SHORTEST_SECRET: usize = 8;
+
+/// What stands where something private was.
+const REDACTED: &str = "[REDACTED]";
+
 const TOOL_NAME: HeaderName = HeaderName::from_static("x-omnia-tool-name");
 const TOOL_REGISTRY: HeaderName = HeaderName::from_static("x-omnia-tool-registry");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-omnia-session-id");
@@ -248,13 +254,17 @@ impl HttpTool {
             }
             BodyError::Interrupted(error) => network("the tool's answer broke off", error),
         })?;
+        // A server that repeats requests would have the credential stored and shown. One that is so
+        // short is a word like others, and to take those out would falsify the answer.
+        let credential = if credential.len() < SHORTEST_SECRET { "" } else { credential };
         let Ok(mut value) = serde_json::from_slice(&body) else {
-            return Ok(String::from_utf8_lossy(&body).into());
+            return Ok(without(String::from_utf8_lossy(&body).into_owned(), credential).into());
         };
+        hide(&mut value, credential);
         if let Value::Object(fields) = &mut value {
             for name in &self.handler.redact {
                 if let Some(field) = fields.get_mut(name) {
-                    *field = "[REDACTED]".into();
+                    *field = REDACTED.into();
                 }
             }
         }
@@ -272,12 +282,34 @@ impl HttpTool {
 /// The first [`SHOWN`] bytes of a failed response, without the credential, which a server that
 /// echoes requests would send back. `body` holds enough for a credential at the cut to be whole.
 fn shown(body: &[u8], credential: &str) -> String {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    if !credential.is_empty() {
-        text = text.replace(credential, "[REDACTED]");
-    }
+    let mut text = without(String::from_utf8_lossy(body).into_owned(), credential);
     text.truncate(text.floor_char_boundary(SHOWN));
     text
+}
+
+/// The text without the credential.
+fn without(text: String, credential: &str) -> String {
+    if credential.is_empty() || !text.contains(credential) {
+        return text;
+    }
+    text.replace(credential, REDACTED)
+}
+
+/// Takes the credential out of a JSON answer, however the server escaped it. As deep as the parser
+/// goes, which has a limit.
+fn hide(value: &mut Value, credential: &str) {
+    match value {
+        Value::String(text) => *text = without(std::mem::take(text), credential),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, credential)),
+        Value::Object(fields) => {
+            if !credential.is_empty() && fields.keys().any(|name| name.contains(credential)) {
+                let renamed = |(name, value)| (without(name, credential), value);
+                *fields = std::mem::take(fields).into_iter().map(renamed).collect();
+            }
+            fields.values_mut().for_each(|field| hide(field, credential));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn network(message: &str, error: reqwest::Error) -> Failure {

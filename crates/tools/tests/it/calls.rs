@@ -106,6 +106,25 @@ async fn a_failed_response_is_shown_in_part_and_without_the_credential() {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_the_credential_is_shown_without_it() {
+    let word = ["one", "long", "credential"].join("-");
+    let escaped: String = word.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let replies = [
+        ToolReply::json(&json!({"you sent": [{"Authorization": format!("Bearer {word}")}]})),
+        ToolReply::text("application/json", &format!("{{\"{escaped}\": \"{escaped}\"}}")),
+        ToolReply::text("text/plain", &format!("Authorization: Bearer {word}")),
+    ];
+    let config = json!({"authType": "bearer", "authToken": word});
+    let (_server, tool) = server_and_tool(replies, config).await;
+    assert_eq!(
+        call(&tool, json!({})).await.unwrap(),
+        json!({"you sent": [{"Authorization": "Bearer [REDACTED]"}]})
+    );
+    assert_eq!(call(&tool, json!({})).await.unwrap(), json!({"[REDACTED]": "[REDACTED]"}));
+    assert_eq!(call(&tool, json!({})).await.unwrap(), "Authorization: Bearer [REDACTED]");
+}
+
+#[tokio::test]
 async fn responses_are_json_or_text_redacted_then_mapped() {
     let document = json!({"id": 7, "private": "x", "deep": {"private": "y"}});
     let replies = [
