@@ -385,7 +385,7 @@ fn described(name: &str, defined: Option<&promptpack::Tool>, bound: &ToolSpec) -
 /// The prompt meant by a pack's name alone.
 fn entry_of<'a>(pack: &'a Pack, asked: Option<&'a str>) -> Result<&'a str, AgentError> {
     if let Some(asked) = asked {
-        return pack.prompts.get_key_value(asked).map(|(key, _)| key.as_str()).ok_or_else(|| {
+        return known(pack, asked).ok_or_else(|| {
             let known: Vec<&str> = pack.prompts.keys().map(String::as_str).collect();
             AgentError::NoEntry {
                 pack: pack.id.clone(),
@@ -394,15 +394,29 @@ fn entry_of<'a>(pack: &'a Pack, asked: Option<&'a str>) -> Result<&'a str, Agent
             }
         });
     }
+    Ok(entry(pack).unwrap_or_default())
+}
+
+/// The prompt meant by a pack's name alone, as the pack has it: the entry of its workflow or
+/// agents, a prompt named `default`, or the first. None where the pack has no prompt.
+pub fn entry(pack: &Pack) -> Option<&str> {
+    declared_entry(pack)
+        .or_else(|| known(pack, "default"))
+        .or_else(|| pack.prompts.keys().next().map(String::as_str))
+}
+
+/// The prompt that the pack's workflow or agents begin with; none where the pack says nothing or
+/// names a prompt that it lacks.
+pub fn declared_entry(pack: &Pack) -> Option<&str> {
     let workflow = pack.workflow.as_ref().and_then(|workflow| {
         let state = workflow.states.get(&workflow.entry)?;
         state.prompt_task.as_deref()
     });
-    let declared = workflow.or_else(|| pack.agents.as_ref().map(|agents| agents.entry.as_str()));
-    let known = |key: &str| pack.prompts.get_key_value(key).map(|(key, _)| key.as_str());
-    Ok(declared
-        .and_then(known)
-        .or_else(|| known("default"))
-        .or_else(|| pack.prompts.keys().next().map(String::as_str))
-        .unwrap_or_default())
+    workflow
+        .or_else(|| pack.agents.as_ref().map(|agents| agents.entry.as_str()))
+        .and_then(|key| known(pack, key))
+}
+
+fn known<'a>(pack: &'a Pack, key: &str) -> Option<&'a str> {
+    pack.prompts.get_key_value(key).map(|(key, _)| key.as_str())
 }
