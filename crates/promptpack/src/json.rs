@@ -98,7 +98,8 @@ pub(crate) fn parse(
     if bytes.len() > max_bytes {
         return fail(
             Code::InputTooLarge,
-            format!("the input is {} bytes long", bytes.len()),
+            // Who reads a file need not have read all of it to know this.
+            "the input is too large".into(),
             Some(format!("at most {max_bytes} bytes")),
         );
     }

@@ -65,9 +65,11 @@ impl Checker<'_, '_> {
         {
             return;
         }
+        let agents = pack.agents.iter().flat_map(|agents| agents.members.keys());
+        let known = pack.tools.keys().chain(agents).map(String::as_str);
         self.report(Code::UnknownTool, place, format!("the pack has no tool `{}`", excerpt(name)))
             .expected("a key of `tools` or of `agents.members`")
-            .suggest(name, pack.tools.keys().map(String::as_str));
+            .suggest(name, known);
     }
 
     pub(super) fn prompt(&mut self, key: &str, place: &Place<'_>) {
