@@ -5,8 +5,6 @@
 //! warning; where leaving it out would lose conversations or a safeguard, the server does not
 //! start.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::{
@@ -148,11 +146,8 @@ pub fn defaults(variables: &Variables) -> Result<Vec<Candidate>, Refusal> {
         return Ok(Vec::new());
     }
     let origin = Origin::Environment(format!("{AGENT_NAME} (Omnia's default)"));
-    let mut granted = vec![("sessions.store", "memory"), ("sessions.ttl", "24h")];
-    if Path::new(MOUNTED_PACK).exists() {
-        granted.push(("packs", MOUNTED_PACK));
-    }
-    granted
+    // A pod whose pack is not mounted must not come up with the built-in example.
+    [("sessions.store", "memory"), ("sessions.ttl", "24h"), ("packs", MOUNTED_PACK)]
         .into_iter()
         .filter_map(|(path, text)| Some((Key::find(path)?, text)))
         .map(|(key, text)| candidate(key, text, &origin))

@@ -79,6 +79,13 @@ fn a_pod_keeps_sessions_in_memory_for_a_day_unless_told_otherwise() {
 }
 
 #[test]
+fn a_pod_whose_pack_is_not_mounted_does_not_serve_the_example() {
+    let outcome = Desk::new().env("OMNIA_AGENT_NAME", "desk").run("serve");
+    assert_eq!(outcome.code, Some(66), "{outcome}");
+    assert!(outcome.stderr.contains("/etc/omnia/pack/pack.json"), "{outcome}");
+}
+
+#[test]
 fn what_would_be_lost_stops_the_start() {
     let password = "p".repeat(9);
     for (name, value) in [
