@@ -2,6 +2,10 @@
 //!
 //! Answers go to standard output, everything about them to standard error. Colour is for
 //! terminals, and not even there where `NO_COLOR` is set (<https://no-color.org>).
+//!
+//! What a pack, a model or a caller wrote may hold what steers a terminal: sequences that recolour
+//! it, move the cursor, turn the direction of writing. Refusals, warnings and JSON are made safe
+//! here; who prints a line of their own puts foreign text through [`plain`] or [`plain_lines`].
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,6 +13,7 @@
 )]
 
 use std::{
+    borrow::Cow,
     fmt::Display,
     io::{self, IsTerminal, Write},
     sync::OnceLock,
@@ -41,14 +46,21 @@ pub fn piece(text: &str) {
 /// One JSON value on standard output, on one line.
 pub fn json(value: &impl Serialize) {
     if let Ok(text) = serde_json::to_string(value) {
-        line(text);
+        line(safe_json(text));
     }
 }
 
 /// One JSON value on standard output, for people to read too.
 pub fn json_pretty(value: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(value) {
-        line(text);
+        line(safe_json(text));
+    }
+}
+
+/// One JSON value on standard error, on one line.
+pub fn note_json(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        note(safe_json(text));
     }
 }
 
@@ -63,9 +75,9 @@ pub fn note_piece(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// A warning on standard error.
+/// A warning on standard error, on one line.
 pub fn warning(text: impl Display) {
-    note(format!("{} {text}", Style::of_stderr().yellow("warning:")));
+    note(format!("{} {}", Style::of_stderr().yellow("warning:"), plain(&text.to_string())));
 }
 
 /// Why the program ends, on standard error: one line, or one JSON object for programs.
@@ -74,12 +86,78 @@ pub fn refusal(refusal: &Refusal, as_json: bool) {
         return;
     }
     if as_json {
-        if let Ok(text) = serde_json::to_string(&serde_json::json!({ "error": refusal })) {
-            note(text);
-        }
+        note_json(&serde_json::json!({ "error": refusal }));
     } else {
-        note(format!("{} {refusal}", Style::of_stderr().red("error:")));
+        note(format!("{} {}", Style::of_stderr().red("error:"), plain(&refusal.message)));
     }
+}
+
+/// Text that somebody else wrote, on one line and with what steers a terminal written out.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    written_out(text, steers)
+}
+
+/// As [`plain`], with the text's own lines and tabs.
+pub fn plain_lines(text: &str) -> Cow<'_, str> {
+    written_out(text, |character| steers(character) && !matches!(character, '\n' | '\t'))
+}
+
+/// The text of an answer: exact for programs, and for a terminal without what would steer it.
+pub fn answer(text: &str) -> Cow<'_, str> {
+    let unwanted = |character| steers(character) && !matches!(character, '\n' | '\t');
+    if io::stdout().is_terminal() && text.contains(unwanted) {
+        text.replace(unwanted, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
+}
+
+/// Whether a terminal does something about the character other than show it: control characters,
+/// line separators, and marks that turn the direction in which text is written.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+        )
+}
+
+fn written_out(text: &str, unwanted: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
+    if !text.contains(unwanted) {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if unwanted(character) {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe.into()
+}
+
+/// The same JSON, with what steers a terminal written as `\u....`. JSON itself asks that of the
+/// control characters below U+0020 alone, and beyond its texts it has only line breaks.
+fn safe_json(text: String) -> String {
+    let unwanted = |character| steers(character) && character != '\n';
+    if !text.contains(unwanted) {
+        return text;
+    }
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if unwanted(character) {
+            // None of them is beyond U+FFFF, so none needs two.
+            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 /// Colours, or none.
@@ -136,4 +214,26 @@ impl Style {
 
 fn wanted() -> bool {
     !PLAIN.get().copied().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_written_out() {
+        let text = "a\u{1b}[31mb\u{9b}2J\r\n\u{202e}c\u{7f}\té→";
+        let plain = plain(text);
+        assert!(!plain.contains(steers), "{plain:?}");
+        assert_eq!(plain, r"a\u{1b}[31mb\u{9b}2J\r\n\u{202e}c\u{7f}\té→");
+        assert_eq!(plain_lines("a\n\tb\u{1b}"), "a\n\tb\\u{1b}");
+    }
+
+    #[test]
+    fn json_stays_what_it_was() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{1b}[31m\u{9b}\u{7f}\n\u{2028}é" });
+        let text = safe_json(serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.contains(|character| steers(character) && character != '\n'), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

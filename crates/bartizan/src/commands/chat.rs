@@ -43,6 +43,9 @@ pub struct Arguments {
     /// The prompt [default: the pack's entry]
     #[arg(long, value_name = "NAME")]
     prompt: Option<String>,
+    /// Keep keys in packs that no version of the format defines, and warn of them
+    #[arg(long)]
+    lenient: bool,
     /// Go on with this session, or give a new one this name
     #[arg(long, value_name = "ID")]
     session: Option<SessionId>,
@@ -55,6 +58,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, environment: &Variables) -> Result<(), Refusal> {
     let mut typed = arguments.settings.typed();
     typed.add("--prompt", "prompt", arguments.prompt);
+    typed.add("--lenient", "pack_mode", arguments.lenient.then(|| "lenient".into()));
     typed.add_packs(arguments.pack.as_slice());
     let configuration = Configuration::load(&typed, environment)?;
     log::begin(&configuration.settings.log);
@@ -124,8 +128,8 @@ impl Chat {
             let mock = if model.mock { ", a MOCK and no language model" } else { "" };
             output::note(format!(
                 "{} with {}{mock}; {} lists what can be typed",
-                style.bold(&self.agent),
-                model.model,
+                style.bold(output::plain(&self.agent)),
+                output::plain(&model.model),
                 style.bold("/help")
             ));
         }
@@ -161,7 +165,9 @@ impl Chat {
         for tool in agent.offered.iter() {
             let who =
                 if agent.server_tools.contains_key(&tool.name) { "" } else { " (you run it)" };
-            output::note(format!("{}{who}: {}", tool.name, tool.description));
+            let (name, description) =
+                (output::plain(&tool.name), output::plain_lines(&tool.description));
+            output::note(format!("{name}{who}: {description}"));
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Arguments {
     /// The prompt meant by a pack's name alone [default: the pack's entry]
     #[arg(long, value_name = "NAME")]
     prompt: Option<String>,
+    /// Keep keys in packs that no version of the format defines, and warn of them
+    #[arg(long)]
+    lenient: bool,
     /// Where the public HTTP door listens [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -46,6 +49,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, environment: &Variables) -> Result<(), Refusal> {
     let mut typed = arguments.settings.typed();
     typed.add("--prompt", "prompt", arguments.prompt);
+    typed.add("--lenient", "pack_mode", arguments.lenient.then(|| "lenient".into()));
     typed.add("--http", "http.address", arguments.http);
     typed.add("--grpc", "grpc.address", arguments.grpc);
     typed.add("--ops", "ops.address", arguments.ops);

@@ -158,8 +158,8 @@ impl Source<'_> {
     }
 
     fn refusal(&self, line: u64, path: &str, reason: &str) -> Refusal {
-        let path = if path.is_empty() { "the file" } else { path };
-        Refusal::configuration(format!("{}: `{path}`: {reason}", (self.origin)(line)))
+        let path = if path.is_empty() { "the file".into() } else { format!("`{path}`") };
+        Refusal::configuration(format!("{}: {path}: {reason}", (self.origin)(line)))
     }
 }
 

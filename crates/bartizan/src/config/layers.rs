@@ -128,11 +128,13 @@ impl Layers {
 /// A reader's reason without the names of our types.
 fn in_words(reason: &str) -> String {
     let types = [
-        ("expected u32", "expected a whole number"),
-        ("expected u64", "expected a whole number"),
-        ("expected usize", "expected a whole number"),
+        ("expected u32", "expected a whole number from 0 to 4294967295"),
+        ("expected u64", "expected a whole number from 0"),
+        ("expected usize", "expected a whole number from 0"),
         ("expected f64", "expected a number"),
         ("expected a string", "expected text"),
+        ("expected path string", "expected a path"),
+        ("expected a sequence", "expected a list"),
     ];
     types.iter().fold(reason.to_owned(), |reason, (name, words)| reason.replace(name, words))
 }

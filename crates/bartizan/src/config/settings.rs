@@ -27,6 +27,8 @@ pub struct Settings {
     pub data: Data,
     /// The packs to serve. Without any, the example that is built in.
     pub packs: Vec<Place>,
+    /// What becomes of keys in a pack that no version of the format defines.
+    pub pack_mode: PackMode,
     /// The prompt meant by a pack's name alone. Every pack that has no such prompt keeps its own
     /// entry; one of them must have it.
     pub prompt: Option<String>,
@@ -55,6 +57,17 @@ pub struct Settings {
     pub shutdown: Shutdown,
     /// Who this runtime is within Omnia, for metrics.
     pub omnia: Omnia,
+}
+
+/// What becomes of keys in a pack that no version of the format defines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PackMode {
+    /// The pack is refused.
+    #[default]
+    Strict,
+    /// They are kept and warned of.
+    Lenient,
 }
 
 /// The public HTTP door.
@@ -463,6 +476,12 @@ pub struct Egress {
     /// meant.
     #[schemars(with = "Vec<String>")]
     pub allow: Vec<Rule>,
+    /// The HTTP proxy for every call to providers and tools, those on this machine included. The
+    /// proxy resolves names, so what a name may stand for is then for the proxy to refuse. The
+    /// usual variables (`HTTPS_PROXY`) are not read.
+    pub proxy: Option<String>,
+    /// A PEM file of certificate authorities that are trusted beside the built-in ones.
+    pub ca_file: Option<Place>,
 }
 
 /// The log.

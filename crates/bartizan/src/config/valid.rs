@@ -17,6 +17,10 @@ pub fn check(configuration: &Configuration) -> Result<(), Refusal> {
         .and_then(|()| numbers(configuration))
         .and_then(|()| provider(configuration))
         .and_then(|()| failover(configuration))
+        .and_then(|()| {
+            let proxy = configuration.settings.egress.proxy.as_deref();
+            address(configuration, "egress.proxy", proxy)
+        })
         // Each value is one that its key takes, so even where it was typed as a flag it is the
         // whole that makes no sense.
         .map_err(|refusal| Refusal { exit: Exit::Configuration, ..refusal })
@@ -126,8 +130,7 @@ fn provider(configuration: &Configuration) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A provider's address holds no secret, so that it can be shown; and it is not repeated where it
-/// does.
+/// An address holds no secret, so that it can be shown; and it is not repeated where it does.
 fn address(
     configuration: &Configuration,
     path: &str,
@@ -138,7 +141,7 @@ fn address(
         Err(error) => format!("is no URL: {error}"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => "must be http or https".into(),
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "holds a user name or password; use a header or api_key".into()
+            "holds a user name or password, which every `config show` would print".into()
         }
         Ok(_) => return Ok(()),
     };

@@ -22,8 +22,9 @@ use bartizan_engine::{
     limits,
     ports::{clock::SystemClock, model::ModelInfo, observer::Observer},
 };
-use bartizan_net::{Client, ClientOptions, EgressPolicy};
+use bartizan_net::{Client, ClientError, ClientOptions, EgressPolicy};
 use bartizan_server::http::limits::HttpLimits;
+use url::Url;
 
 use self::{model::ModelPlan, packs::PackFile, tools::ToolPlan};
 use crate::{
@@ -87,8 +88,13 @@ impl Plan {
             policy = policy.allowing(endpoint);
         }
         // Setting up TLS costs more than all the rest of the start; who calls nobody needs none.
-        let calls_out = !tools.http.is_empty() || !self.model.is_mock();
-        let client = if calls_out { Some(client(policy, settings)?) } else { None };
+        // What was set for calls is looked at even so, because nobody should find out later.
+        let egress = &settings.egress;
+        let calls_out = !tools.http.is_empty()
+            || !self.model.is_mock()
+            || egress.proxy.is_some()
+            || egress.ca_file.is_some();
+        let client = if calls_out { Some(client(policy, configuration)?) } else { None };
         let model = self.model.build(client.as_ref())?;
         let toolbox = tools::toolbox(tools, client.as_ref())?;
         let catalogue =
@@ -108,10 +114,21 @@ pub struct Built {
     pub warnings: Vec<String>,
 }
 
-fn client(policy: EgressPolicy, settings: &Settings) -> Result<Client, Refusal> {
-    let connect_timeout = settings.provider.timeouts.connect.0;
-    let options = ClientOptions { connect_timeout, ..ClientOptions::default() };
-    Client::new(policy, &options).map_err(Refusal::configuration)
+fn client(policy: EgressPolicy, configuration: &Configuration) -> Result<Client, Refusal> {
+    let settings = &configuration.settings;
+    let proxy = settings.egress.proxy.as_deref().map(Url::parse).transpose().map_err(|error| {
+        configuration.layers.refusal("egress.proxy", &format!("is no URL: {error}"))
+    })?;
+    let options = ClientOptions {
+        connect_timeout: settings.provider.timeouts.connect.0,
+        proxy,
+        extra_roots: settings.egress.ca_file.as_ref().map(|place| place.0.clone()),
+        ..ClientOptions::default()
+    };
+    Client::new(policy, &options).map_err(|error| match error {
+        ClientError::Roots { .. } => Refusal::input(error),
+        _ => Refusal::configuration(error),
+    })
 }
 
 fn catalogue(
@@ -122,8 +139,9 @@ fn catalogue(
     warnings: &mut Vec<String>,
 ) -> Result<Catalogue, Refusal> {
     let mut catalogue = Catalogue::default();
-    for pack in packs {
+    for mut pack in packs {
         let entry = packs::chosen_entry(&pack.loaded.pack, configuration, warnings);
+        packs::leave_out_unusable(&mut pack, entry.as_deref(), &model.model, warnings);
         catalogue
             .add(&pack.loaded, entry.as_deref(), &model.model, toolbox)
             .map_err(|error| Refusal::input(format!("{}: {error}", pack.name)))?;

@@ -3,17 +3,17 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bartizan_engine::agent::LoadedPack;
-use promptpack::{Finding, Pack, ReadOptions, Severity, SupportLevel};
+use bartizan_engine::agent::{LoadedPack, declared_entry, entry};
+use promptpack::{Code, Finding, Mode, Pack, ReadOptions, Severity, SupportLevel};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    config::{Configuration, keys::did_you_mean},
+    config::{Configuration, keys::did_you_mean, settings::PackMode},
     example,
     refusal::Refusal,
 };
@@ -34,7 +34,7 @@ pub fn read(
     configuration: &Configuration,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<PackFile>, Refusal> {
-    let options = ReadOptions::default();
+    let options = options(configuration.settings.pack_mode);
     let mut packs = Vec::new();
     for place in &configuration.settings.packs {
         let bytes = bytes(&place.0, options.max_bytes)?;
@@ -42,7 +42,10 @@ pub fn read(
         let report = promptpack::read(&bytes, &options);
         for finding in &report.findings {
             if finding.severity == Severity::Warning {
-                warnings.push(format!("{name}: {finding}"));
+                let text = finding.to_string();
+                let text = text.strip_prefix("warning ").unwrap_or(&text);
+                let lost = lost(finding).map(|lost| format!(": {lost}")).unwrap_or_default();
+                warnings.push(format!("{name}: {text}{lost}"));
             }
         }
         let Some(pack) = report.pack else {
@@ -66,12 +69,43 @@ pub fn read(
     Ok(packs)
 }
 
+/// What will not work because of the fault, where the fault itself does not say it. Prompts that
+/// cannot be served at all are named one by one in [`leave_out_unusable`].
+fn lost(finding: &Finding) -> Option<&'static str> {
+    match finding.code {
+        Code::UnknownTool if finding.pointer.contains("/blocklist/") => {
+            Some("it blocks only what the tool file binds")
+        }
+        Code::UnknownTool => Some("the model is not offered it unless the tool file binds it"),
+        Code::UndeclaredVariable => {
+            Some("a turn is refused unless the caller gives it a value, which is not checked")
+        }
+        Code::BadDefault => Some("a turn is refused unless the caller gives another value"),
+        Code::MinAboveMax if finding.pointer.contains("/variables/") => {
+            Some("a turn that gives it a value is refused")
+        }
+        Code::UnknownFragment | Code::FragmentCycle | Code::FragmentTooLarge => {
+            Some("no prompt that uses it is served")
+        }
+        _ => None,
+    }
+}
+
+/// How packs are read in this mode.
+pub fn options(mode: PackMode) -> ReadOptions {
+    let mode = match mode {
+        PackMode::Strict => Mode::Strict,
+        PackMode::Lenient => Mode::Lenient,
+    };
+    ReadOptions { mode, ..ReadOptions::default() }
+}
+
 /// Whether every pack can be read at this moment; if not, what is wrong with each.
 ///
 /// # Errors
 /// One line for each that cannot.
-pub fn recheck(files: &[PathBuf]) -> Result<(), Vec<String>> {
-    let options = ReadOptions::default();
+pub fn recheck(files: &[PathBuf], mode: PackMode) -> Result<(), Vec<String>> {
+    let options = options(mode);
     let fault = |path: &PathBuf| match bytes(path, options.max_bytes) {
         Ok(bytes) => {
             let report = promptpack::read(&bytes, &options);
@@ -108,21 +142,37 @@ pub fn chosen_entry(
     Some(fallback.clone())
 }
 
-/// The pack's own entry: that of its workflow or agents, a prompt named `default`, or the first.
-pub fn entry(pack: &Pack) -> Option<&str> {
-    let known = |key: &str| pack.prompts.get_key_value(key).map(|(key, _)| key.as_str());
-    declared_entry(pack)
-        .or_else(|| known("default"))
-        .or_else(|| pack.prompts.keys().next().map(String::as_str))
-}
-
-fn declared_entry(pack: &Pack) -> Option<&str> {
-    let known = |key: &str| pack.prompts.get_key_value(key).map(|(key, _)| key.as_str());
-    let workflow = pack
-        .workflow
-        .as_ref()
-        .and_then(|workflow| workflow.states.get(&workflow.entry)?.prompt_task.as_deref());
-    workflow.or_else(|| pack.agents.as_ref().map(|agents| agents.entry.as_str())).and_then(known)
+/// Leaves out the prompts that cannot be put together for `model` (a fragment that is missing or
+/// lies in itself, a pattern that is none) and says so. All others can be served.
+///
+/// The prompt meant by the pack's name alone stays, and with it the pack is refused: that name
+/// must never come to mean another prompt than the pack says.
+pub fn leave_out_unusable(
+    file: &mut PackFile,
+    chosen: Option<&str>,
+    model: &str,
+    warnings: &mut Vec<String>,
+) {
+    let pack = &file.loaded.pack;
+    let entry = chosen.or_else(|| entry(pack));
+    let unusable: Vec<(String, String)> = pack
+        .prompts
+        .keys()
+        .filter(|key| Some(key.as_str()) != entry)
+        .filter_map(|key| {
+            let error = pack.compile(key, Some(model)).err()?;
+            Some((key.clone(), error.to_string()))
+        })
+        .collect();
+    if unusable.is_empty() {
+        return;
+    }
+    let mut pack = Pack::clone(pack);
+    for (key, error) in unusable {
+        pack.prompts.shift_remove(&key);
+        warnings.push(format!("{}: {}/{key} is not served: {error}", file.name, pack.id));
+    }
+    file.loaded.pack = Arc::new(pack);
 }
 
 fn loaded(pack: Pack, bytes: &[u8]) -> LoadedPack {
@@ -138,10 +188,23 @@ fn loaded(pack: Pack, bytes: &[u8]) -> LoadedPack {
 pub fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, Refusal> {
     let unreadable =
         |error| Refusal::input(format!("{}: cannot read the pack: {error}", path.display()));
-    let file = fs::File::open(path).map_err(unreadable)?;
+    // A pipe would be waited for without end, and `/readyz` reads the file again and again.
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(Refusal::input(format!(
+            "{}: cannot read the pack: it is a pipe or a device, not a file (the commands of \
+             `bartizan pack` read standard input as `-`)",
+            path.display()
+        )));
+    }
+    bounded(fs::File::open(path).map_err(unreadable)?, most).map_err(unreadable)
+}
+
+/// All there is to read; no more than it takes to see that it is too much.
+pub fn bounded(source: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = u64::try_from(most).unwrap_or(u64::MAX);
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    source.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -78,8 +78,7 @@ pub fn toolbox(file: ToolFile, client: Option<&Client>) -> Result<Toolbox, Refus
         toolbox.server.insert(tool_name, tool);
     }
     for handler in file.client {
-        let consent =
-            Consent { message: handler.consent_message, categories: handler.categories };
+        let consent = Consent { message: handler.consent_message, categories: handler.categories };
         let tool = ClientTool { spec: handler.spec, consent };
         toolbox.client.insert(tool.spec.name.clone(), tool);
     }

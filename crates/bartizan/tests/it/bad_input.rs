@@ -65,6 +65,12 @@ fn a_configuration_that_makes_no_sense() {
         ("address_shared", "grpc:\n  address: 127.0.0.1:8080\n"),
         ("limit_zero", "limits:\n  max_running: 0\n"),
         ("egress_wrong", "egress:\n  allow: ['a.*']\n"),
+        ("proxy_wrong", "egress:\n  proxy: 127.0.0.1:3128\n"),
+        ("proxy_with_password", "egress:\n  proxy: http://user:word@127.0.0.1:3128\n"),
+        ("pack_mode_wrong", "pack_mode: lenint\n"),
+        ("list_wanted", "packs: a.json\n"),
+        ("number_too_large", "limits:\n  max_rounds: 99999999999\n"),
+        ("keys_wanted", "- packs\n"),
         ("price_negative", "provider: {type: ollama}\nprices: {m: {input: -1, output: 1}}\n"),
     ] {
         let outcome = Desk::new().file("bartizan.yaml", text).run("serve");

@@ -10,7 +10,7 @@ use bartizan_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::BINARY;
+use crate::support::{BINARY, Desk};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -103,4 +103,32 @@ async fn the_failover_list_and_the_headers_act() {
     assert_eq!(second.requests()[0].header("x-team"), Some("attic"));
     assert_eq!(second.requests()[0].json["model"], "two");
     server.kill().await;
+}
+
+#[tokio::test]
+async fn calls_go_through_the_proxy() {
+    // A proxy is asked for the whole URL; what answers here does not look at it.
+    let proxy = Upstream::start(Reply::text(["By proxy."])).await;
+    let mut server = Launch::new(BINARY)
+        .args(["serve", "--provider", "openai-compatible", "--model", "m"])
+        .args(["--base-url", "http://models.invalid/v1"])
+        .env("BARTIZAN_EGRESS__PROXY", proxy.url())
+        .start()
+        .await;
+    server.ready().await;
+    let answer = ask(&server).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(content(&answer), "By proxy.");
+    assert_eq!(proxy.requests().len(), 1);
+    server.kill().await;
+}
+
+#[test]
+fn authorities_that_cannot_be_read_stop_the_start() {
+    let desk = Desk::new().file("ca.pem", "none");
+    for file in ["ca.pem", "nowhere.pem"] {
+        let outcome = desk.run(&format!("serve --set egress.ca_file={file}"));
+        assert_eq!(outcome.code, Some(66), "{outcome}");
+        assert!(outcome.stderr.contains(file), "{outcome}");
+    }
 }

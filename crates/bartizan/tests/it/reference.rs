@@ -50,7 +50,7 @@ fn another(key: &Value) -> String {
         ("provider.failover", _) => r#"[{"type": "ollama"}]"#.into(),
         ("provider.headers", _) => r#"{"x-team": "desk"}"#.into(),
         ("prices", _) => r#"{"m": {"input": 1, "output": 2}}"#.into(),
-        ("provider.base_url", _) => "http://127.0.0.1:1/v1".into(),
+        ("provider.base_url" | "egress.proxy", _) => "http://127.0.0.1:1/v1".into(),
         (_, "address") => "127.0.0.1:1234".into(),
         (_, "duration") => "77s".into(),
         (_, "integer") => "12345".into(),

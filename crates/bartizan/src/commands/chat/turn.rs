@@ -1,6 +1,6 @@
 //! One message and its answer, as it arrives.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bartizan_engine::{
     event::{Execution, TurnEvent},
@@ -100,24 +100,24 @@ impl Shown {
             TurnEvent::Text { delta } => {
                 // Tool calls have lines of their own, so what follows begins without a gap.
                 let text = if self.in_line { delta } else { delta.trim_start_matches('\n') };
-                output::piece(&harmless(text));
+                output::piece(&output::answer(text));
                 self.in_line = !text.is_empty() && !text.ends_with('\n');
             }
             TurnEvent::ToolCall { call, .. } => {
                 self.end_line();
-                let text = harmless(&call.arguments.to_string()).into_owned();
-                output::note(style.dim(format!("→ {} {text}", harmless(&call.name))));
+                let arguments = call.arguments.to_string();
+                let (name, arguments) = (output::plain(&call.name), output::plain(&arguments));
+                output::note(style.dim(format!("→ {name} {arguments}")));
             }
             TurnEvent::ToolResult { result } => {
                 self.end_line();
                 let sign = if result.is_error { "✗" } else { "←" };
-                output::note(
-                    style.dim(format!("{sign} {}", harmless(&short(&result.content_text())))),
-                );
+                let content = short(&result.content_text());
+                output::note(style.dim(format!("{sign} {}", output::plain(&content))));
             }
             TurnEvent::Media { media } => {
                 self.end_line();
-                output::note(style.dim(format!("[{}]", media.mime_type)));
+                output::note(style.dim(format!("[{}]", output::plain(&media.mime_type))));
             }
             TurnEvent::Failed { message, .. } => {
                 self.end_line();
@@ -155,7 +155,10 @@ impl Shown {
 
 /// Asks the person to be the tool.
 fn ask(call: &ToolCall, input: &mut Input) -> Result<ToolResult, Refusal> {
-    output::note(format!("{} asks you; answer with JSON or text, or nothing to refuse", call.name));
+    output::note(format!(
+        "{} asks you; answer with JSON or text, or nothing to refuse",
+        output::plain(&call.name)
+    ));
     let line = input.line("= ")?.unwrap_or_default();
     let is_error = line.trim().is_empty();
     let content = match serde_json::from_str(&line) {
@@ -166,18 +169,8 @@ fn ask(call: &ToolCall, input: &mut Input) -> Result<ToolResult, Refusal> {
     Ok(ToolResult { call_id: call.id.clone(), name: call.name.clone(), content, is_error })
 }
 
-/// Text that a model or a tool wrote, without what would steer the terminal that shows it.
-fn harmless(text: &str) -> Cow<'_, str> {
-    let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if is_watched() && text.contains(steers) {
-        text.replace(steers, "\u{fffd}").into()
-    } else {
-        text.into()
-    }
-}
-
 fn fail(message: &str) {
-    output::note(format!("{} {message}", Style::of_stderr().red("error:")));
+    output::note(format!("{} {}", Style::of_stderr().red("error:"), output::plain(message)));
 }
 
 /// The beginning of a text, for one line.

@@ -6,7 +6,7 @@ use clap::Args;
 use promptpack::{Finding, ReadOptions, Report, Severity};
 use serde::Serialize;
 
-use super::{describe, read};
+use super::{Reading, describe, read};
 use crate::{
     output::{self, Style},
     refusal::{Exit, Refusal},
@@ -19,13 +19,15 @@ use crate::{
 /// file is valid, with 1 if one is not, and with 66 if one cannot be read.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The pack files
+    /// The pack files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Treat parts of a pack that contradict each other (an unknown tool, a fragment cycle) as
     /// errors, not as warnings
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    reading: Reading,
     /// Print one JSON object per file and line
     #[arg(long)]
     pub json: bool,
@@ -44,7 +46,8 @@ struct Verdict<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
-    let options = ReadOptions { references_are_errors: arguments.strict, ..ReadOptions::default() };
+    let options =
+        ReadOptions { references_are_errors: arguments.strict, ..arguments.reading.options() };
     let style = Style::of_stdout();
     let mut worst = None;
     for path in &arguments.files {
@@ -79,7 +82,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
                         error: Some(&refusal.message),
                     });
                 } else {
-                    output::line(format!("{} {}", style.red("unreadable"), refusal.message));
+                    output::line(format!(
+                        "{} {}",
+                        style.red("unreadable"),
+                        output::plain(&refusal.message)
+                    ));
                 }
             }
         }
@@ -97,12 +104,12 @@ fn human(file: &str, report: &Report, style: Style) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { "s" }))
             .collect();
-    let mut text = format!("{} {verdict}", style.bold(file));
+    let mut text = format!("{} {verdict}", style.bold(output::plain(file)));
     if report.needs_pointer.is_some() || report.is_valid() {
         text.push_str(&format!(", needs PromptPack {}", report.needs));
     }
     if let Some(pointer) = &report.needs_pointer {
-        text.push_str(&format!(" (for {pointer})"));
+        text.push_str(&format!(" (for {})", output::plain(pointer)));
     }
     if !counts.is_empty() {
         text.push_str(&format!(": {}", counts.join(", ")));

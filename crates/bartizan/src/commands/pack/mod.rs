@@ -4,15 +4,18 @@ mod check;
 mod render;
 mod show;
 
-use std::path::Path;
+use std::{io, path::Path};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use promptpack::{Finding, Pack, ReadOptions, Report, Severity};
 
+use bartizan_engine::agent::entry;
+
 use crate::{
-    output::Style,
+    config::settings::PackMode,
+    output::{Style, plain},
     refusal::{Exit, Refusal},
-    wiring::packs::{bytes, entry, first_fault},
+    wiring::packs::{self, bounded, bytes, first_fault},
 };
 
 /// Check, render and show packs; nothing is served and no model is called
@@ -41,15 +44,35 @@ pub fn run(command: Command) -> Result<(), Refusal> {
     }
 }
 
-/// Reads and checks a pack file.
-fn read(path: &Path, options: &ReadOptions) -> Result<Report, Refusal> {
-    Ok(promptpack::read(&bytes(path, options.max_bytes)?, options))
+/// How packs are read.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// Keep keys that no version of the format defines, and warn of them
+    #[arg(long)]
+    lenient: bool,
 }
 
-/// The pack in a file.
-fn pack(path: &Path) -> Result<Pack, Refusal> {
-    let report = read(path, &ReadOptions::default())?;
-    report.pack.ok_or_else(|| Refusal::input(first_fault(path, &report.findings)))
+impl Reading {
+    fn options(&self) -> ReadOptions {
+        packs::options(if self.lenient { PackMode::Lenient } else { PackMode::Strict })
+    }
+
+    /// The valid pack in a file.
+    fn pack(&self, path: &Path) -> Result<Pack, Refusal> {
+        let report = read(path, &self.options())?;
+        report.pack.ok_or_else(|| Refusal::input(first_fault(path, &report.findings)))
+    }
+}
+
+/// Reads and checks a pack file, or standard input as `-`.
+fn read(path: &Path, options: &ReadOptions) -> Result<Report, Refusal> {
+    let bytes = if path == Path::new("-") {
+        bounded(io::stdin().lock(), options.max_bytes)
+            .map_err(|error| Refusal::input(format!("standard input: {error}")))?
+    } else {
+        bytes(path, options.max_bytes)?
+    };
+    Ok(promptpack::read(&bytes, options))
 }
 
 /// A finding as people read it.
@@ -60,12 +83,12 @@ fn describe(finding: &Finding, style: Style) -> String {
         Severity::Info => style.dim("info"),
     };
     let place = if finding.pointer.is_empty() { "(the file)" } else { &finding.pointer };
-    let mut text = format!("  {severity} {place}: {}", finding.message);
+    let mut text = format!("  {severity} {}: {}", plain(place), plain(&finding.message));
     if let Some(expected) = &finding.expected {
-        text.push_str(&format!("; expected {expected}"));
+        text.push_str(&format!("; expected {}", plain(expected)));
     }
     if let Some(suggestion) = &finding.suggestion {
-        text.push_str(&format!("; did you mean `{suggestion}`?"));
+        text.push_str(&format!("; did you mean `{}`?", plain(suggestion)));
     }
     text.push_str(&format!(" {}", style.dim(format!("[{}]", finding.code))));
     text

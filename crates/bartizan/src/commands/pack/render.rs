@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{pack, prompt_key};
+use super::{Reading, prompt_key};
 use crate::{
     commands::shared::Variables,
     output,
@@ -15,7 +15,7 @@ use crate::{
 /// Print the system message that a prompt becomes, with fragments and values in place
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The pack file
+    /// The pack file; `-` is standard input
     file: PathBuf,
     /// The prompt [default: the pack's entry]
     prompt: Option<String>,
@@ -27,13 +27,15 @@ pub struct Arguments {
     /// Apply the pack's override for this model
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    #[command(flatten)]
+    reading: Reading,
     /// Print a JSON object with the text, its tools and its parameters
     #[arg(long)]
     pub json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
-    let pack = pack(&arguments.file)?;
+    let pack = arguments.reading.pack(&arguments.file)?;
     let key = prompt_key(&pack, arguments.prompt.as_deref())?;
     let prompt = pack
         .compile(&key, arguments.model.as_deref())
@@ -53,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
             "parameters": prompt.parameters,
         }));
     } else {
-        output::line(text);
+        output::line(output::answer(&text));
     }
     Ok(())
 }

@@ -2,13 +2,14 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
+use bartizan_engine::agent::entry;
 use clap::Args;
 use promptpack::{Pack, Prompt, SupportLevel, Variable, support};
 use serde_json::{Value, json};
 
-use super::read;
+use super::{Reading, read};
 use crate::{
-    output::{self, Style},
+    output::{self, Style, plain, plain_lines},
     refusal::Refusal,
     wiring::packs,
 };
@@ -16,15 +17,17 @@ use crate::{
 /// Show what a pack holds, and what this release acts on and what it does not
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The pack file
+    /// The pack file; `-` is standard input
     file: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
-    let report = read(&arguments.file, &promptpack::ReadOptions::default())?;
+    let report = read(&arguments.file, &arguments.reading.options())?;
     let Some(pack) = report.pack else {
         return Err(Refusal::input(packs::first_fault(&arguments.file, &report.findings)));
     };
@@ -32,7 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
         output::json_pretty(&json!({
             "file": arguments.file.display().to_string(),
             "needs": report.needs.to_string(),
-            "entry": packs::entry(&pack),
+            "entry": entry(&pack),
             "support": support(&pack),
             "findings": report.findings,
             "pack": pack,
@@ -46,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
             "\n{} finding{}, see `bartizan pack check {}`",
             report.findings.len(),
             if report.findings.len() == 1 { "" } else { "s" },
-            arguments.file.display()
+            output::plain(&arguments.file.display().to_string())
         ));
     }
     Ok(())
@@ -58,23 +61,23 @@ fn human(pack: &Pack, needs: &str, style: Style) -> String {
     let _ = writeln!(
         text,
         "{} {} ({}), needs PromptPack {needs}",
-        style.bold(&pack.id),
-        pack.version,
-        pack.name
+        style.bold(plain(&pack.id)),
+        plain(&pack.version),
+        plain(&pack.name)
     );
     if let Some(description) = &pack.description {
-        let _ = writeln!(text, "{description}");
+        let _ = writeln!(text, "{}", plain_lines(description));
     }
-    let entry = packs::entry(pack);
+    let entry = entry(pack);
     for (key, prompt) in &pack.prompts {
         let is_entry = if entry == Some(key.as_str()) { " (entry)" } else { "" };
-        let _ = writeln!(text, "\n{}{is_entry}", style.bold(format!("prompt {key}")));
+        let _ = writeln!(text, "\n{}{is_entry}", style.bold(format!("prompt {}", plain(key))));
         show_prompt(&mut text, prompt);
     }
     if !pack.tools.is_empty() {
         let _ = writeln!(text, "\n{}", style.bold("tools"));
         for tool in pack.tools.values() {
-            let _ = writeln!(text, "  {}: {}", tool.name, tool.description);
+            let _ = writeln!(text, "  {}: {}", plain(&tool.name), plain(&tool.description));
         }
     }
     let support = support(pack);
@@ -95,13 +98,13 @@ fn human(pack: &Pack, needs: &str, style: Style) -> String {
 
 fn show_prompt(text: &mut String, prompt: &Prompt) {
     if let Some(description) = &prompt.description {
-        let _ = writeln!(text, "  {description}");
+        let _ = writeln!(text, "  {}", plain(description));
     }
     for variable in &prompt.variables {
-        let _ = writeln!(text, "  variable {}", describe(variable));
+        let _ = writeln!(text, "  variable {}", plain(&describe(variable)));
     }
     if !prompt.tools.is_empty() {
-        let _ = writeln!(text, "  tools: {}", prompt.tools.join(", "));
+        let _ = writeln!(text, "  tools: {}", plain(&prompt.tools.join(", ")));
     }
     if let Some(policy) = &prompt.tool_policy {
         let choice = serde_json::to_value(policy.tool_choice).unwrap_or(Value::Null);
@@ -113,7 +116,7 @@ fn show_prompt(text: &mut String, prompt: &Prompt) {
             policy.max_tool_calls_per_turn
         );
         if !policy.blocklist.is_empty() {
-            let _ = write!(text, ", blocked: {}", policy.blocklist.join(", "));
+            let _ = write!(text, ", blocked: {}", plain(&policy.blocklist.join(", ")));
         }
         text.push('\n');
     }
@@ -129,7 +132,7 @@ fn show_prompt(text: &mut String, prompt: &Prompt) {
     }
     if !prompt.model_overrides.is_empty() {
         let models: Vec<&str> = prompt.model_overrides.keys().map(String::as_str).collect();
-        let _ = writeln!(text, "  overrides for: {}", models.join(", "));
+        let _ = writeln!(text, "  overrides for: {}", plain(&models.join(", ")));
     }
 }
 

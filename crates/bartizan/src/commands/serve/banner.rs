@@ -20,7 +20,7 @@ pub fn print(
     warnings: &[String],
 ) {
     if log::is_json(&configuration.settings.log) {
-        output::note(for_programs(configuration, engine, addresses, warnings));
+        output::note_json(&for_programs(configuration, engine, addresses, warnings));
     } else {
         output::note(for_people(configuration, engine, addresses));
     }
@@ -64,6 +64,7 @@ fn for_people(configuration: &Configuration, engine: &Engine, addresses: Address
     ];
     let mut text = format!("{} {}", style.bold("Bartizan"), style.dim(env!("CARGO_PKG_VERSION")));
     for (name, value) in rows {
+        let value = output::plain(&value);
         text.push_str(&format!("\n  {} {value}", style.dim(format!("{name:<7}"))));
     }
     text

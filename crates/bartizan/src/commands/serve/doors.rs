@@ -132,10 +132,11 @@ impl Doors {
         settings: &Settings,
     ) {
         let files: Vec<PathBuf> = settings.packs.iter().map(|place| place.0.clone()).collect();
+        let mode = settings.pack_mode;
         let ops = Ops {
             engine: Arc::clone(engine),
             metrics,
-            check_packs: Arc::new(move || packs::recheck(&files)),
+            check_packs: Arc::new(move || packs::recheck(&files, mode)),
         };
         let limits = http_limits(settings);
         let stopped = self.stop.clone().cancelled_owned();
