@@ -77,7 +77,11 @@ pub fn note_piece(text: &str) {
 
 /// A warning on standard error, on one line.
 pub fn warning(text: impl Display) {
-    note(format!("{} {}", Style::of_stderr().yellow("warning:"), plain(&text.to_string())));
+    note(format!(
+        "{} {}",
+        Style::of_stderr().yellow("warning:"),
+        plain(cut(&text.to_string(), LONGEST))
+    ));
 }
 
 /// Why the program ends, on standard error: one line, or one JSON object for programs.
@@ -88,8 +92,20 @@ pub fn refusal(refusal: &Refusal, as_json: bool) {
     if as_json {
         note_json(&serde_json::json!({ "error": refusal }));
     } else {
-        note(format!("{} {}", Style::of_stderr().red("error:"), plain(&refusal.message)));
+        note(format!(
+            "{} {}",
+            Style::of_stderr().red("error:"),
+            plain(cut(&refusal.message, LONGEST))
+        ));
     }
+}
+
+/// The longest line that is printed about something, in characters.
+const LONGEST: usize = 4000;
+
+/// The beginning of a text: a key in a pack may be megabytes long, and people read no such line.
+pub fn cut(text: &str, longest: usize) -> &str {
+    text.char_indices().nth(longest).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// Text that somebody else wrote, on one line and with what steers a terminal written out.

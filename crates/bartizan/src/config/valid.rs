@@ -141,7 +141,7 @@ fn address(
         Err(error) => format!("is no URL: {error}"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => "must be http or https".into(),
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "holds a user name or password, which every `config show` would print".into()
+            "holds a user name or password, and addresses are shown; leave them out".into()
         }
         Ok(_) => return Ok(()),
     };

@@ -60,6 +60,10 @@ fn a_configuration_that_makes_no_sense() {
             "failover_unknown_key",
             "provider:\n  type: ollama\n  failover:\n    - {type: ollama, modle: x}\n",
         ),
+        (
+            "failover_with_password",
+            "provider:\n  type: ollama\n  failover:\n    - {type: ollama, base_url: 'http://u:word@h'}\n",
+        ),
         ("failover_to_mock", "provider:\n  type: ollama\n  failover:\n    - type: mock\n"),
         ("address_public", "grpc:\n  address: 0.0.0.0:9000\n"),
         ("address_shared", "grpc:\n  address: 127.0.0.1:8080\n"),

@@ -144,6 +144,17 @@ fn no_text_of_a_pack_steers_the_terminal() {
 }
 
 #[test]
+fn a_key_of_megabytes_is_cut_for_people() {
+    let mut pack = small_pack();
+    pack["k".repeat(3_000_000)] = json!(1);
+    let desk = Desk::new().file("pack.json", pack.to_string());
+    let outcome = desk.run("pack check pack.json");
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.stdout.len() < 5000, "{}", outcome.stdout.len());
+    assert!(desk.run("pack show pack.json").stderr.len() < 5000);
+}
+
+#[test]
 fn standard_input_is_a_pack_too() {
     let desk = Desk::new().typed(&small_pack().to_string());
     for (arguments, said) in [

@@ -13,7 +13,7 @@ use bartizan_engine::agent::entry;
 
 use crate::{
     config::settings::PackMode,
-    output::{Style, plain},
+    output::{Style, cut, plain},
     refusal::{Exit, Refusal},
     wiring::packs::{self, bounded, bytes, first_fault},
 };
@@ -77,13 +77,16 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Report, Refusal> {
 
 /// A finding as people read it.
 fn describe(finding: &Finding, style: Style) -> String {
+    const LONGEST_PLACE: usize = 1000;
     let severity = match finding.severity {
         Severity::Error => style.red("error"),
         Severity::Warning => style.yellow("warning"),
         Severity::Info => style.dim("info"),
     };
     let place = if finding.pointer.is_empty() { "(the file)" } else { &finding.pointer };
-    let mut text = format!("  {severity} {}: {}", plain(place), plain(&finding.message));
+    // Programs get all of it.
+    let place = plain(cut(place, LONGEST_PLACE));
+    let mut text = format!("  {severity} {place}: {}", plain(&finding.message));
     if let Some(expected) = &finding.expected {
         text.push_str(&format!("; expected {}", plain(expected)));
     }
