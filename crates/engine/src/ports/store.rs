@@ -179,7 +179,9 @@ pub struct TurnRecord {
 /// What a turn does to its session.
 #[derive(Clone, Debug)]
 pub struct SessionChange {
-    /// The session. Its `updated_at` and `expires_at` are the new ones.
+    /// The session. Its `updated_at` and `expires_at` are the new ones. Unless the turn makes it,
+    /// it is the one that was made at `created_at`: what was deleted meanwhile and made anew
+    /// under the same name is another, and the turn fails with [`StoreError::NoSession`].
     pub session: Session,
     /// Whether the turn makes the session, where there is none yet.
     pub create: bool,

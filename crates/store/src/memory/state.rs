@@ -200,8 +200,11 @@ impl State {
             return Ok(());
         };
         let key = (change.session.owner.clone(), change.session.id.clone());
-        let exists = self.session(&key.0, &key.1, now).is_some();
-        if !exists && !change.create {
+        let found = self.session(&key.0, &key.1, now);
+        let exists = found.is_some();
+        // A session made anew under the name of one that was deleted is another one.
+        let meant = found.is_some_and(|it| it.created_at == rounded(change.session.created_at));
+        if !meant && !change.create {
             return Err(StoreError::NoSession);
         }
         let added = turn.messages.iter().map(message_bytes).sum::<usize>();

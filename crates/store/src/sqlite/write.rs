@@ -276,6 +276,7 @@ fn take_sequences(
                  message_count = message_count + :added
              WHERE tenant = :tenant AND subject = :subject AND id = :id
                  AND (expires_at IS NULL OR expires_at > :now)
+                 AND (:create OR created_at = :created_at)
              RETURNING message_count, look_at",
         )
         .map_err(store_error)?;
@@ -290,6 +291,9 @@ fn take_sequences(
                 ":expires_at": expires_at,
                 ":added": added,
                 ":now": turn.now,
+                // A session made anew under the name of one that was deleted is another one.
+                ":create": change.create,
+                ":created_at": micros(session.created_at),
             },
             |row| row.try_into(),
         )

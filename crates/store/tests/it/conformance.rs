@@ -49,6 +49,7 @@ conform!(
     a_turn_makes_its_session,
     a_turn_moves_only_the_times_of_its_session,
     a_turn_on_a_missing_session_writes_nothing,
+    a_turn_of_a_deleted_session_is_not_another_sessions_of_that_name,
     every_kind_of_content_comes_back,
     a_run_is_found_from_its_beginning,
     events_come_after_the_one_named,
@@ -136,6 +137,19 @@ async fn a_turn_moves_only_the_times_of_its_session(store: &dyn Store, _: &Arc<T
     expected.expires_at = Some(at(70));
     expected.message_count = 2;
     assert_eq!(store.session(&ann(), &id("s")).await.unwrap(), Some(expected));
+}
+
+async fn a_turn_of_a_deleted_session_is_not_another_sessions_of_that_name(
+    store: &dyn Store,
+    _: &Arc<TestClock>,
+) {
+    store.create_session(session(&ann(), "s", 1)).await.unwrap();
+    let turn = existing(turn(session(&ann(), "s", 1), "of the old one"));
+    assert!(store.delete_session(&ann(), &id("s")).await.unwrap());
+    store.create_session(session(&ann(), "s", 2)).await.unwrap();
+    let refused = store.finish_turn(turn).await;
+    assert!(matches!(refused, Err(StoreError::NoSession)), "{refused:?}");
+    assert_eq!(said(store, &ann(), "s").await, [""; 0]);
 }
 
 async fn a_turn_on_a_missing_session_writes_nothing(store: &dyn Store, _: &Arc<TestClock>) {
