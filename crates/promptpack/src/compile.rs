@@ -118,6 +118,15 @@ pub(crate) struct Slot {
     pub(crate) position: Position,
 }
 
+impl CompiledPrompt {
+    /// The names of all values that a rendering looks at: the declared variables, and what the
+    /// template uses without declaring it. A name may come more than once.
+    pub fn value_names(&self) -> impl Iterator<Item = &str> + Clone {
+        let declared = self.variables.iter().map(|variable| variable.name.as_str());
+        declared.chain(self.program.slots.iter().map(|slot| slot.root.as_str()))
+    }
+}
+
 impl Pack {
     /// Compiles the prompt with the key `key` for `model`, within the usual
     /// [`TemplateLimits`].

@@ -76,7 +76,7 @@ pub fn run(arguments: Arguments, environment: &Variables) -> Result<(), Refusal>
         .find("")
         .map_err(|failure| Refusal::new(Exit::Usage, failure.message))?;
     let mut chat = Chat {
-        values: arguments.values.values(&agent.prompt.variables)?,
+        values: arguments.values.values(&agent.prompt)?,
         session: arguments.session.unwrap_or_else(SessionId::random),
         agent: agent.name.to_string(),
         engine: built.engine,

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use promptpack::{Variable, VariableType};
+use promptpack::{CompiledPrompt, Variable, VariableType};
 
-use crate::{config::Typed, refusal::Refusal};
+use crate::{
+    config::{Typed, keys::did_you_mean},
+    output,
+    refusal::Refusal,
+};
 
 /// Where the configuration comes from.
 #[derive(Debug, Default, Args)]
@@ -71,17 +75,22 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// The values, each of the type that the prompt declares.
+    /// The values, each of the type that the prompt declares. Those that it has no place for are
+    /// warned of: they are ignored, and were probably meant for another name.
     ///
     /// # Errors
     /// Where an argument is not `name=value`.
-    pub fn values(&self, declared: &[Variable]) -> Result<Map<String, Value>, Refusal> {
+    pub fn values(&self, prompt: &CompiledPrompt) -> Result<Map<String, Value>, Refusal> {
         let mut values = Map::new();
         for text in &self.variables {
             let (name, value) = text
                 .split_once('=')
                 .ok_or_else(|| Refusal::usage(format!("--var {text}: expected NAME=VALUE")))?;
-            let declared = declared.iter().find(|variable| variable.name == name);
+            if !prompt.value_names().any(|known| known == name) {
+                let near = did_you_mean(name, prompt.value_names());
+                output::warning(format!("--var {name}: the prompt takes no such value{near}"));
+            }
+            let declared = prompt.variables.iter().find(|variable| variable.name == name);
             values.insert(name.to_owned(), typed(value, declared));
         }
         Ok(values)

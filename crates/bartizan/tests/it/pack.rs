@@ -74,6 +74,14 @@ fn render_puts_values_in() {
 }
 
 #[test]
+fn a_value_that_nothing_takes_is_warned_of() {
+    let outcome = desk().run("pack render small.json letter --var name=Ada --var wrods=7");
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("did you mean `words`?"), "{outcome}");
+    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+}
+
+#[test]
 fn show_says_what_runs_and_what_does_not() {
     let mut pack = small_pack();
     pack["prompts"]["main"]["validators"] =

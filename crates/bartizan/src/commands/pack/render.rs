@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Refusal> {
         .compile(&key, arguments.model.as_deref())
         .map_err(|error| Refusal::input(format!("{}: {error}", arguments.file.display())))?;
     let mut values = from_file(arguments)?;
-    values.extend(arguments.variables.values(&prompt.variables)?);
+    values.extend(arguments.variables.values(&prompt)?);
     let text = prompt.render(&values).map_err(|error| Refusal::new(Exit::Usage, error))?;
     if arguments.json {
         let tools: Vec<&str> = prompt.tools.iter().map(|tool| tool.name.as_str()).collect();
