@@ -4,7 +4,10 @@
 //! answered get an answer that says so (providers refuse a call without its result), and where
 //! the context window is bounded, the oldest exchanges are left out. An exchange is a user
 //! message with everything up to the next one, so a tool call is never split from its result
-//! and what is shown begins with the user. The stored conversation stays as it was.
+//! and what is shown begins with the user. Of an exchange that alone is too long the oldest tool
+//! rounds are left out. The stored conversation stays as it was.
+
+use std::ops::Range;
 
 use crate::{
     failure::{Failure, FailureCode},
@@ -66,17 +69,67 @@ fn without_result(call_id: String, name: String) -> ToolResult {
     }
 }
 
-/// The index of the first message to show, so that what is shown fits into `window` tokens
-/// together with `fixed` bytes of system prompt and tools.
+/// What of a conversation is shown: a question, and all messages from some place on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The newest question where it stands apart from what follows; empty otherwise.
+    pub(crate) question: Range<usize>,
+    /// The first of the messages shown to the end.
+    pub(crate) from: usize,
+}
+
+/// What to show, so that it fits into `window` tokens together with `fixed` bytes of system
+/// prompt and tools. Of an exchange that is too long in itself, the question and its newest tool
+/// rounds: a turn must not fail for having worked long.
 ///
 /// # Errors
-/// [`FailureCode::ContextTooLong`] where not even the newest exchange fits.
-pub(crate) fn first_shown(
+/// [`FailureCode::ContextTooLong`] where not even that fits.
+pub(crate) fn shown(
     messages: &[Message],
     fixed: usize,
     window: Option<u64>,
-) -> Result<usize, Failure> {
-    let Some(window) = window else { return Ok(0) };
+) -> Result<Shown, Failure> {
+    let Some(window) = window else { return Ok(Shown { question: 0..0, from: 0 }) };
+    if let Some(from) = first_shown(messages, fixed, window) {
+        return Ok(Shown { question: from..from, from });
+    }
+    newest_rounds(messages, fixed, window).ok_or_else(|| {
+        Failure::new(
+            FailureCode::ContextTooLong,
+            format!(
+                "the newest message and the agent's prompt need more than the context window of \
+                 {window} tokens; shorten the message or raise limits.context_tokens"
+            ),
+        )
+        .param("messages")
+    })
+}
+
+/// The newest question and as many of the tool rounds after it as fit, the newest of them.
+fn newest_rounds(messages: &[Message], fixed: usize, window: u64) -> Option<Shown> {
+    let is_question = |message: &Message| message.role == Role::User;
+    let last = messages.iter().rposition(is_question)?;
+    let first = messages[..last].iter().rposition(|message| !is_question(message));
+    let question = first.map_or(0, |before| before + 1)..last + 1;
+    let mut used = fixed as u64 / BYTES_PER_TOKEN;
+    used += messages[question.clone()].iter().map(tokens).sum::<u64>();
+    let mut from = None;
+    for (index, message) in messages.iter().enumerate().skip(question.end).rev() {
+        used = used.saturating_add(tokens(message));
+        if used > window {
+            break;
+        }
+        // Every result stands after its call.
+        if message.role == Role::Assistant {
+            from = Some(index);
+        }
+    }
+    from.map(|from| Shown { question, from })
+}
+
+/// The first message of the oldest exchange that fits with all after it; none where not even
+/// the newest does.
+fn first_shown(messages: &[Message], fixed: usize, window: u64) -> Option<usize> {
     let mut used = fixed as u64 / BYTES_PER_TOKEN;
     let mut first = messages.len();
     for (index, message) in messages.iter().enumerate().rev() {
@@ -90,17 +143,7 @@ pub(crate) fn first_shown(
             first = index;
         }
     }
-    if first == messages.len() && !messages.is_empty() {
-        return Err(Failure::new(
-            FailureCode::ContextTooLong,
-            format!(
-                "the newest message and the agent's prompt need more than the context window of \
-                 {window} tokens; shorten the message or raise limits.context_tokens"
-            ),
-        )
-        .param("messages"));
-    }
-    Ok(first)
+    (first < messages.len() || messages.is_empty()).then_some(first)
 }
 
 /// An estimate of what a message weighs.
@@ -176,16 +219,33 @@ mod tests {
             Message::text(Role::Assistant, "y".repeat(400)),
             Message::text(Role::User, "z".repeat(40)),
         ];
-        assert_eq!(first_shown(&messages, 0, Some(50)).unwrap(), 2);
-        assert_eq!(first_shown(&messages, 0, Some(5000)).unwrap(), 0);
-        assert_eq!(first_shown(&messages, 0, None).unwrap(), 0);
+        assert_eq!(shown(&messages, 0, Some(50)).unwrap().from, 2);
+        assert_eq!(shown(&messages, 0, Some(5000)).unwrap().from, 0);
+        assert_eq!(shown(&messages, 0, None).unwrap().from, 0);
     }
 
     #[test]
     fn a_message_larger_than_the_window_is_refused() {
         let messages = vec![Message::text(Role::User, "x".repeat(4000))];
-        let failure = first_shown(&messages, 0, Some(100)).unwrap_err();
+        let failure = shown(&messages, 0, Some(100)).unwrap_err();
         assert_eq!(failure.code, FailureCode::ContextTooLong);
+    }
+
+    #[test]
+    fn of_a_long_turn_the_question_and_the_newest_rounds_are_shown() {
+        let mut messages = vec![
+            Message::text(Role::User, "before"),
+            Message::text(Role::Assistant, "yes"),
+            Message::text(Role::User, "the question"),
+        ];
+        for round in 0..20 {
+            messages.push(call(&round.to_string()));
+            messages.push(result(&round.to_string()));
+        }
+        let shown = shown(&messages, 0, Some(60)).unwrap();
+        assert_eq!(shown.question, 2..3);
+        assert_eq!(messages[shown.from].role, Role::Assistant);
+        assert!(shown.from > 30 && shown.from < messages.len(), "{shown:?}");
     }
 
     proptest! {
@@ -208,7 +268,7 @@ mod tests {
                 messages.push(Message::text(Role::Assistant, "a".repeat(length)));
             }
             messages.push(Message::text(Role::User, "the newest"));
-            if let Ok(first) = first_shown(&messages, 0, Some(window)) {
+            if let Some(first) = first_shown(&messages, 0, window) {
                 let shown = &messages[first..];
                 prop_assert_eq!(shown[0].role, Role::User);
                 let mut calls = Vec::new();

@@ -11,7 +11,7 @@ use crate::{
     message::{Message, Part, Role, ToolCall},
     ports::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ToolChoice},
     usage::Usage,
-    window,
+    window::{self, Shown},
 };
 
 /// Between the texts of two calls of the model in one turn.
@@ -64,11 +64,11 @@ impl Turn {
             parameters.max_tokens = Some(parameters.max_tokens.map_or(left, |max| max.min(left)));
         }
         let fixed = self.plan.system.len() + self.plan.tools_bytes;
-        let first = window::first_shown(&self.conversation, fixed, limits.context_tokens)?;
+        let shown = window::shown(&self.conversation, fixed, limits.context_tokens)?;
         Ok(ModelRequest {
             run_id: self.run.id(),
             system: (!self.plan.system.is_empty()).then(|| Arc::clone(&self.plan.system)),
-            messages: self.shown(first),
+            messages: self.shown(&shown),
             tools: Arc::clone(&self.plan.offered),
             tool_choice: choice.clone(),
             parameters,
@@ -78,11 +78,14 @@ impl Turn {
         })
     }
 
-    /// The messages from `first` on, with the caller's instructions from before it.
-    fn shown(&self, first: usize) -> Vec<Message> {
-        let (before, after) = self.conversation.split_at(first);
-        let instructions = before.iter().filter(|message| message.role == Role::System);
-        instructions.chain(after).cloned().collect()
+    /// The messages shown, with the caller's instructions from among the others.
+    fn shown(&self, shown: &Shown) -> Vec<Message> {
+        let (before, after) = self.conversation.split_at(shown.from);
+        let is_kept = |(index, message): &(usize, &Message)| {
+            message.role == Role::System || shown.question.contains(index)
+        };
+        let kept = before.iter().enumerate().filter(is_kept).map(|(_, message)| message);
+        kept.chain(after).cloned().collect()
     }
 
     fn metadata(&self) -> Arc<BTreeMap<String, String>> {
