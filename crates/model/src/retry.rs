@@ -47,7 +47,8 @@ const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    // What is too long to be counted is as long as can be; what is negative or no number says nothing.
+    // What is too long to be counted is as long as can be; what is negative or no number says
+    // nothing.
     let seconds = |value: f64| {
         (value >= 0.0).then(|| Duration::try_from_secs_f64(value).unwrap_or(AGES).min(AGES))
     };
