@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use promptpack::{CompiledPrompt, Pack};
 use serde_json::{Map, Value, json};
 
@@ -81,6 +81,9 @@ pub struct Agent {
     pub client_tools: IndexMap<String, CallersTool>,
     /// Tools that the prompt names and that nothing runs: never offered to the model.
     pub unbound_tools: Vec<String>,
+    /// Tools whose parameters are no JSON Schema, each with what is wrong: never offered either,
+    /// because their arguments cannot be checked.
+    pub unusable_tools: Vec<(String, String)>,
 }
 
 /// A tool that runs here.
@@ -119,14 +122,6 @@ pub enum AgentError {
         pack: String,
         /// The prompt's key.
         prompt: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A tool whose schema is none.
-    #[error("the parameters of the tool '{tool}' are not a JSON Schema: {reason}")]
-    Schema {
-        /// The tool.
-        tool: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -263,8 +258,9 @@ impl Agent {
             server_tools: IndexMap::new(),
             client_tools: IndexMap::new(),
             unbound_tools: Vec::new(),
+            unusable_tools: Vec::new(),
         };
-        agent.bind(toolbox)?;
+        agent.bind(toolbox);
         Ok(agent)
     }
 
@@ -273,42 +269,46 @@ impl Agent {
     /// The tools are those that the prompt lists and the pack does not block, and those of the
     /// toolbox that the pack does not speak of at all: the operator who binds a tool that no
     /// prompt could list means it for every prompt, as the Omnia contract has it.
-    fn bind(&mut self, toolbox: &Toolbox) -> Result<(), AgentError> {
+    fn bind(&mut self, toolbox: &Toolbox) {
         let listed: IndexMap<String, promptpack::Tool> =
             self.prompt.tools.iter().map(|tool| (tool.name.clone(), tool.clone())).collect();
         let spoken_of = |name: &String| {
             self.pack.tools.contains_key(name)
                 || self.pack.tools.values().any(|tool| tool.name == *name)
         };
-        let mut names: Vec<String> = listed.keys().cloned().collect();
+        let mut names: IndexSet<String> = listed.keys().cloned().collect();
         let bound = toolbox.server.keys().chain(toolbox.client.keys());
         names.extend(bound.filter(|name| !spoken_of(name) && !self.is_blocked(name)).cloned());
-        let mut seen = Vec::new();
-        for name in names {
-            if seen.contains(&name) {
-                continue;
+        for name in &names {
+            let defined = listed.get(name);
+            let server = toolbox.server.get(name);
+            let client = toolbox.client.get(name);
+            let spec = match (server, client) {
+                (Some(tool), _) => tool.spec(),
+                (None, Some(tool)) => &tool.spec,
+                (None, None) => {
+                    self.unbound_tools.push(name.clone());
+                    continue;
+                }
+            };
+            match (CheckedSpec::new(described(name, defined, spec)), server, client) {
+                (Err(reason), ..) => self.unusable_tools.push((name.clone(), reason)),
+                (Ok(checked), Some(tool), _) => {
+                    let bound = BoundTool { checked, tool: Arc::clone(tool) };
+                    self.server_tools.insert(name.clone(), bound);
+                }
+                (Ok(checked), None, tool) => {
+                    let consent = tool.map(|tool| tool.consent.clone()).unwrap_or_default();
+                    self.client_tools.insert(name.clone(), CallersTool { checked, consent });
+                }
             }
-            let defined = listed.get(&name);
-            if let Some(tool) = toolbox.server.get(&name) {
-                let checked = CheckedSpec::new(described(&name, defined, tool.spec()))?;
-                let bound = BoundTool { checked, tool: Arc::clone(tool) };
-                self.server_tools.insert(name.clone(), bound);
-            } else if let Some(tool) = toolbox.client.get(&name) {
-                let checked = CheckedSpec::new(described(&name, defined, &tool.spec))?;
-                let bound = CallersTool { checked, consent: tool.consent.clone() };
-                self.client_tools.insert(name.clone(), bound);
-            } else {
-                self.unbound_tools.push(name.clone());
-            }
-            seen.push(name);
         }
         self.unbound_tools.extend(self.prompt.missing_tools.iter().cloned());
-        self.offered = seen
+        self.offered = names
             .iter()
             .filter_map(|name| self.checked(name))
             .map(|tool| tool.spec.clone())
             .collect();
-        Ok(())
     }
 
     /// Whether the pack's policy blocks the tool.
@@ -336,10 +336,11 @@ impl Agent {
 }
 
 impl CheckedSpec {
-    fn new(spec: ToolSpec) -> Result<Self, AgentError> {
-        let validator = jsonschema::validator_for(&spec.parameters).map_err(|error| {
-            AgentError::Schema { tool: spec.name.clone(), reason: error.to_string() }
-        })?;
+    /// # Errors
+    /// What is wrong with the schema.
+    fn new(spec: ToolSpec) -> Result<Self, String> {
+        let validator =
+            jsonschema::validator_for(&spec.parameters).map_err(|error| error.to_string())?;
         Ok(Self { spec, validator })
     }
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, Value};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -44,6 +45,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// What turns may use.
     pub limits: Limits,
+    /// The operator's values for the prompts' variables; a caller's own win.
+    pub variables: Map<String, Value>,
 }
 
 /// The engine. One for the whole process; all doors share it.
@@ -95,6 +98,11 @@ impl Engine {
     /// What turns may use.
     pub fn limits(&self) -> &Limits {
         &self.parts.limits
+    }
+
+    /// The operator's values for the prompts' variables.
+    pub fn variables(&self) -> &Map<String, Value> {
+        &self.parts.variables
     }
 
     /// What time it is.

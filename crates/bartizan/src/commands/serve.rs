@@ -84,7 +84,7 @@ async fn serve(
         promptpack_name: plan.pack_names(),
     }));
     let observer = Arc::clone(&metrics);
-    let Built { engine, warnings: found } =
+    let Built { engine, grpc, warnings: found } =
         plan.build(&configuration, Some(addresses.http), observer)?;
     warnings.extend(found);
     if !log::is_json(&settings.log) {
@@ -92,7 +92,7 @@ async fn serve(
     }
     // The sockets listen already: who reads this and connects at once is answered.
     banner::print(&configuration, &engine, addresses, &warnings);
-    let doors = doors::Doors::open(listeners, &engine, metrics, settings);
+    let doors = doors::Doors::open(listeners, &engine, grpc, metrics, settings);
     let sweeper = tokio::spawn(stop::sweep(Arc::clone(&engine)));
     signals.next().await;
     sweeper.abort();

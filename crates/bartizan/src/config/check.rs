@@ -73,7 +73,9 @@ impl Source<'_> {
                 for (name, node) in entries {
                     let path = join(path, &name);
                     let inner = match schema.get("additionalProperties") {
-                        Some(inner) if inner.is_object() => inner,
+                        // Of a value that may be anything, so may its parts.
+                        _ if *schema == true => schema,
+                        Some(inner) if *inner != false => inner,
                         _ => self.property(schema, &name, &path, node.line)?,
                     };
                     map.insert(name, self.value(node, inner, &path)?);

@@ -65,7 +65,7 @@ impl Key {
         if schema.get("items").is_some() {
             return Kind::List;
         }
-        if schema.get("additionalProperties").is_some_and(Value::is_object) {
+        if schema.get("additionalProperties").is_some_and(|others| *others != false) {
             return Kind::Object;
         }
         let is = |name: &str| match schema.get("type") {

@@ -35,6 +35,9 @@ pub struct Settings {
     /// The prompt meant by a pack's name alone where the pack names no entry of its own and has
     /// several prompts. Ignored where the pack has no such prompt.
     pub prompt_fallback: Option<String>,
+    /// Values for the variables of prompts, by name, for callers that bring none: an ordinary
+    /// OpenAI client has no place for them. A caller's own value wins.
+    pub variables: BTreeMap<String, serde_json::Value>,
     /// The language model.
     pub provider: Provider,
     /// What models cost, in US dollars per million tokens, by `provider/model` or by model.
@@ -90,12 +93,40 @@ impl Default for Http {
 pub struct Grpc {
     /// Where it listens. Loopback only in this release. Port 0 takes a free one.
     pub address: Address,
+    /// The agent behind it, as `pack/prompt` or `pack`: the contract has no place to choose one.
+    /// Without it, the entry of the first pack.
+    pub agent: Option<String>,
+    /// What `Invoke` answers.
+    pub invoke: Invoke,
 }
 
 impl Default for Grpc {
     fn default() -> Self {
-        Self { address: Address::loopback(9000) }
+        Self { address: Address::loopback(9000), agent: None, invoke: Invoke::default() }
     }
+}
+
+/// What `Invoke` answers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Invoke {
+    /// The shape of the answer.
+    pub output: InvokeOutput,
+    /// A file with the JSON Schema of the answer; for `json_schema`.
+    pub schema: Option<Place>,
+}
+
+/// The shape of what `Invoke` answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InvokeOutput {
+    /// What the model says; where that is no JSON, as a JSON string.
+    #[default]
+    Text,
+    /// A JSON object, which the model is asked for.
+    Json,
+    /// JSON that fits `grpc.invoke.schema`, which the model is asked for.
+    JsonSchema,
 }
 
 /// The operations door.
@@ -377,9 +408,11 @@ pub struct Limits {
     pub max_rounds: u32,
     /// The most tool calls in a turn, whatever the pack says.
     pub max_tool_calls: u32,
-    /// The most tokens that the model may write in a turn, over all its calls.
+    /// The most tokens that the model may write in a turn, over all its calls. Where the provider
+    /// counts none they are estimated.
     pub max_output_tokens: Option<u64>,
-    /// The most text that a turn may hold, in bytes; a runaway answer ends there.
+    /// The most that the model may write in a turn, in bytes: text, reasoning, and what it asks
+    /// tools with. A runaway answer ends there.
     pub max_output_bytes: usize,
     /// The longest the caller may take over a client-side tool.
     pub client_tool_time: Span,

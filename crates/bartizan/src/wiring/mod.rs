@@ -7,8 +7,9 @@
 //! # Layout
 //!
 //! - [`packs`]: pack files. `tools`: the tool file. `model`: provider, failover or mock.
-//! - `store`: where sessions are kept.
+//! - `store`: where sessions are kept. `invoke`: what the gRPC door serves.
 
+mod invoke;
 mod model;
 pub mod packs;
 mod store;
@@ -20,10 +21,14 @@ use bartizan_engine::{
     agent::Catalogue,
     engine::{Engine, Parts},
     limits,
-    ports::{clock::SystemClock, model::ModelInfo, observer::Observer},
+    ports::{
+        clock::SystemClock,
+        model::{ModelInfo, OutputFormat},
+        observer::Observer,
+    },
 };
 use bartizan_net::{Client, ClientError, ClientOptions, EgressPolicy};
-use bartizan_server::http::limits::HttpLimits;
+use bartizan_server::{grpc::GrpcSettings, http::limits::HttpLimits};
 use url::Url;
 
 use self::{model::ModelPlan, packs::PackFile, tools::ToolPlan};
@@ -40,6 +45,8 @@ pub struct Plan {
     packs: Vec<PackFile>,
     tools: ToolPlan,
     model: ModelPlan,
+    /// What `Invoke` answers.
+    invoke: OutputFormat,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -56,7 +63,8 @@ impl Plan {
         let is_example = settings.packs.is_empty();
         let tools = ToolPlan::read(configuration, is_example, &mut warnings)?;
         let model = ModelPlan::read(configuration, is_example)?;
-        Ok(Self { packs, tools, model, warnings })
+        let invoke = invoke::read(configuration)?;
+        Ok(Self { packs, tools, model, invoke, warnings })
     }
 
     /// The names of the packs, for the labels of the metrics.
@@ -99,10 +107,23 @@ impl Plan {
         let toolbox = tools::toolbox(tools, client.as_ref())?;
         let catalogue =
             catalogue(self.packs, configuration, &model.info(), &toolbox, &mut warnings)?;
+        let grpc = GrpcSettings {
+            agent: invoke::agent(configuration, &catalogue)?,
+            output: self.invoke,
+            grace: settings.shutdown.grace.0,
+        };
         let clock = Arc::new(SystemClock);
         let store = store::open(settings, clock.clone())?;
-        let parts = Parts { catalogue, model, store, clock, observer, limits: limits(settings) };
-        Ok(Built { engine: Engine::new(parts), warnings })
+        let parts = Parts {
+            catalogue,
+            model,
+            store,
+            clock,
+            observer,
+            limits: limits(settings),
+            variables: settings.variables.clone().into_iter().collect(),
+        };
+        Ok(Built { engine: Engine::new(parts), grpc, warnings })
     }
 }
 
@@ -110,6 +131,8 @@ impl Plan {
 pub struct Built {
     /// The engine.
     pub engine: Arc<Engine>,
+    /// What the gRPC door serves.
+    pub grpc: GrpcSettings,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -145,6 +168,35 @@ fn catalogue(
         catalogue
             .add(&pack.loaded, entry.as_deref(), &model.model, toolbox)
             .map_err(|error| Refusal::input(format!("{}: {error}", pack.name)))?;
+    }
+    for agent in catalogue.agents() {
+        for (tool, reason) in &agent.unusable_tools {
+            warnings.push(format!(
+                "{}: the tool {tool} will not work: its parameters are no JSON Schema: {reason}; \
+                 the model is not offered it",
+                agent.name
+            ));
+        }
+        // The other prompts are asked for by name, by who knows what they want.
+        if !catalogue.entries().any(|(_, entry)| entry == &*agent.name) {
+            continue;
+        }
+        let wanted: Vec<&str> = agent
+            .prompt
+            .variables
+            .iter()
+            .filter(|variable| variable.required && variable.default.is_none())
+            .map(|variable| variable.name.as_str())
+            .filter(|name| !configuration.settings.variables.contains_key(*name))
+            .collect();
+        if !wanted.is_empty() {
+            warnings.push(format!(
+                "{}: every turn must bring values for {} (in `variables` of the request; or set \
+                 them for all turns with the key `variables`)",
+                agent.name,
+                wanted.join(", ")
+            ));
+        }
     }
     for agent in catalogue.agents().filter(|agent| !agent.unbound_tools.is_empty()) {
         warnings.push(format!(

@@ -1,5 +1,7 @@
 //! `chat` where nobody is at the terminal: lines in, answers out.
 
+use serde_json::json;
+
 use crate::support::{Desk, small_pack};
 
 /// Says how many messages it has seen, so that memory can be told.
@@ -47,6 +49,40 @@ fn variables_are_given() {
     assert!(missing.stderr.contains("`name`"), "{missing}");
     let given = desk.run("chat small.json --prompt letter --var name=Ada --var words=7");
     assert_eq!(given.code, Some(0), "{given}");
+}
+
+#[test]
+fn the_operators_values_stand_in_for_the_callers() {
+    let desk = desk().typed("go\n").file("bartizan.yaml", "variables: {name: Ada}\n");
+    assert_eq!(desk.run("chat small.json --prompt letter").code, Some(0));
+    let own = desk.run("chat small.json --prompt letter --var name=");
+    assert_eq!(own.code, Some(0), "{own}");
+    let wrong = Desk::new()
+        .file("small.json", small_pack().to_string())
+        .file("bartizan.yaml", "variables: {name: 7}\n")
+        .typed("go\n")
+        .run("chat small.json --prompt letter");
+    assert_eq!(wrong.code, Some(1), "{wrong}");
+}
+
+/// One bad schema costs its own tool and not the pack.
+#[test]
+fn a_tool_with_a_broken_schema_is_left_out() {
+    let mut pack = small_pack();
+    pack["prompts"]["main"]["tools"] = json!(["look"]);
+    pack["tools"] = json!({ "look": {
+        "name": "look",
+        "description": "Looks.",
+        "parameters": { "type": "object", "properties": { "a": { "type": "strnig" } } },
+    }});
+    let tools = "handlers:\n- name: look\n  type: client\n  tool: {name: look, description: Looks., inputSchema: {type: object, properties: {}}}\n";
+    let outcome = Desk::new()
+        .file("pack.json", pack.to_string())
+        .file("tools.yaml", tools)
+        .typed("hello\n")
+        .run("chat pack.json --tools tools.yaml");
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("the tool look will not work"), "{outcome}");
 }
 
 #[test]

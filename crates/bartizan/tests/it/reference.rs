@@ -49,6 +49,7 @@ fn another(key: &Value) -> String {
         ("provider.type", _) => "ollama".into(),
         ("provider.failover", _) => r#"[{"type": "ollama"}]"#.into(),
         ("provider.headers", _) => r#"{"x-team": "desk"}"#.into(),
+        ("variables", _) => r#"{"company": "Acme"}"#.into(),
         ("prices", _) => r#"{"m": {"input": 1, "output": 2}}"#.into(),
         ("provider.base_url" | "egress.proxy", _) => "http://127.0.0.1:1/v1".into(),
         (_, "address") => "127.0.0.1:1234".into(),

@@ -47,7 +47,9 @@ pub(crate) async fn plan(engine: &Engine, request: &TurnRequest) -> Result<Plan,
     if let SessionChoice::Existing(id) = &request.session {
         engine.session(&request.owner, id).await?;
     }
-    let system = agent.render(&request.variables)?;
+    let mut variables = engine.variables().clone();
+    variables.extend(request.variables.clone());
+    let system = agent.render(&variables)?;
     let limits = engine.limits();
     let policy = &agent.prompt.tool_policy;
     let (offered, client_tools) = offer(&agent, request)?;

@@ -214,6 +214,7 @@ pub fn world_with(answers: Vec<Vec<Say>>, limits: Limits, store: Arc<dyn Store>)
         clock: Arc::new(SystemClock),
         observer: Arc::new(Unobserved),
         limits,
+        variables: serde_json::Map::new(),
     });
     World { engine, model, adder }
 }

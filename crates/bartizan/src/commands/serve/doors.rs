@@ -91,12 +91,13 @@ impl Doors {
     pub fn open(
         listeners: Listeners,
         engine: &Arc<Engine>,
+        grpc: GrpcSettings,
         metrics: Arc<Metrics>,
         settings: &Settings,
     ) -> Self {
         let mut doors = Self { stop: CancellationToken::new(), tasks: JoinSet::new() };
         doors.open_http(listeners.http, engine, settings);
-        doors.open_grpc(listeners.grpc, engine, settings);
+        doors.open_grpc(listeners.grpc, engine, grpc);
         doors.open_ops(listeners.ops, engine, metrics, settings);
         doors
     }
@@ -113,9 +114,8 @@ impl Doors {
         });
     }
 
-    fn open_grpc(&mut self, listener: TcpListener, engine: &Arc<Engine>, settings: &Settings) {
+    fn open_grpc(&mut self, listener: TcpListener, engine: &Arc<Engine>, door: GrpcSettings) {
         let engine = Arc::clone(engine);
-        let door = GrpcSettings { grace: settings.shutdown.grace.0, ..GrpcSettings::default() };
         let stopped = self.stop.clone().cancelled_owned();
         self.tasks.spawn(async move {
             if let Err(error) = grpc::serve(listener, engine, door, stopped).await {

@@ -14,10 +14,16 @@ use crate::{
 /// How often expired sessions are deleted. They do not exist once expired; this frees their room.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The signal of a file that may not grow (signal(7)); its number is the same on every Linux that
+/// this is built for.
+const SIGXFSZ: i32 = 25;
+
 /// SIGTERM and SIGINT.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Heard so that it does not end the process: the write then fails, and its turn with it.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -31,6 +37,7 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            _file_size: listen(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 

@@ -30,7 +30,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
-pub use crate::scripted::{FailingStore, Say, ScriptedModel, text};
+pub use crate::scripted::{FailingStore, Say, ScriptedModel, connect, text};
 
 pub type Client = RuntimeServiceClient<Channel>;
 
@@ -81,6 +81,7 @@ pub async fn world_with(
         clock: Arc::new(SystemClock),
         observer: Arc::new(Unobserved),
         limits: setup.limits,
+        variables: serde_json::Map::new(),
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

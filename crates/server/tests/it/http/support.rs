@@ -36,7 +36,7 @@ use hyper_util::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-pub use crate::scripted::{FailingStore, Say, ScriptedModel, text};
+pub use crate::scripted::{FailingStore, Say, ScriptedModel, connect, text};
 
 /// A running server and what is behind it.
 pub struct World {
@@ -95,6 +95,7 @@ pub async fn world_with(
         clock: Arc::new(SystemClock),
         observer: Arc::clone(&metrics) as _,
         limits: setup.limits,
+        variables: serde_json::Map::new(),
     });
     let (listener, address) = bind().await;
     let router =
