@@ -102,7 +102,9 @@ pub(crate) fn kind_of_status(status: u16) -> Kind {
         401 | 403 => Kind::Unauthorized,
         402 | 429 => Kind::RateLimited,
         413 => Kind::ContextTooLong,
-        408 | 500.. => Kind::Unavailable,
+        // A wrong address or model name is the operator's to mend: the caller's request is not at
+        // fault and must not be told that it is.
+        300..=399 | 404 | 405 | 408 | 500.. => Kind::Unavailable,
         _ => Kind::Rejected,
     }
 }
@@ -289,13 +291,13 @@ mod tests {
             (401, Kind::Unauthorized, false),
             (402, Kind::RateLimited, false),
             (403, Kind::Unauthorized, false),
-            (404, Kind::Rejected, false),
+            (404, Kind::Unavailable, false),
             (408, Kind::Unavailable, true),
             (413, Kind::ContextTooLong, false),
             (429, Kind::RateLimited, true),
             (500, Kind::Unavailable, true),
             (529, Kind::Unavailable, true),
-            (302, Kind::Rejected, false),
+            (302, Kind::Unavailable, false),
         ] {
             let failure = answered(status, &json!({}));
             assert_eq!((failure.error.kind, failure.again), (kind, again), "{status}");

@@ -68,7 +68,7 @@ async fn a_refused_request_is_not_repeated() {
             (400, Kind::Rejected),
             (401, Kind::Unauthorized),
             (403, Kind::Unauthorized),
-            (404, Kind::Rejected),
+            (404, Kind::Unavailable),
             (413, Kind::ContextTooLong),
         ] {
             let upstream = Upstream::start(Reply::status(status)).await;
