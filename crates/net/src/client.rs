@@ -23,7 +23,7 @@ pub struct ClientOptions {
     /// How many redirects are followed, each checked by the policy as the first URL was. Headers
     /// set by hand travel along, so do not follow with credentials in a header of your own.
     pub redirects: usize,
-    /// The proxy for every call; none is taken from the environment. Behind a proxy it is the
+    /// The proxy for every call but those to this machine; none is taken from the environment. Behind a proxy it is the
     /// proxy that resolves names, so the addresses of names are for the proxy to refuse.
     pub proxy: Option<Url>,
     /// A PEM file of certificate authorities trusted beside Mozilla's.
@@ -87,7 +87,9 @@ impl Client {
             .tcp_nodelay(true)
             .no_proxy();
         if let Some(proxy) = &options.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
+            // What runs on this machine (a local model, our own doors) no proxy can reach.
+            let here = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?.no_proxy(here));
         }
         Ok(Self { http: builder.build()?, policy })
     }

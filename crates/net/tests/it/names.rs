@@ -81,4 +81,10 @@ async fn a_proxy_is_used_where_configured() {
         bartizan_net::Client::with_lookup(crate::policy(&[]), &options, names(&[])).unwrap();
     let answer = get(&client, "http://far.example/path").await.unwrap();
     assert_eq!(answer, "200 http://far.example/path");
+    let here = url::Url::parse(&format!("http://127.0.0.1:{port}/here")).unwrap();
+    let client =
+        bartizan_net::Client::with_lookup(crate::policy(&[]).allowing(&here), &options, names(&[]))
+            .unwrap();
+    let answer = get(&client, here.as_str()).await.unwrap();
+    assert_eq!(answer, "200 /here", "what is on this machine is asked directly");
 }
