@@ -75,6 +75,21 @@ const CANCELLED: &str = "cancelled_error";
 const PROVIDER: &str = "provider_error";
 const SERVER: &str = "server_error";
 
+/// The longest message of an error, in bytes. Messages repeat what the caller wrote, which can be
+/// as long as a request.
+pub(crate) const LONGEST_MESSAGE: usize = 2048;
+/// The longest name of a field at fault, in bytes.
+const LONGEST_PARAM: usize = 256;
+
+/// The text, cut where it is longer than `most` bytes.
+pub(crate) fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
 /// 499, "client closed request": nobody waits for it, but logs and metrics do.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -222,6 +237,13 @@ impl ApiError {
         error
     }
 
+    /// A body that is compressed.
+    pub fn unsupported_encoding() -> Self {
+        let mut error = Self::unsupported_media_type();
+        error.message = "the body must not be compressed: send it without content-encoding".into();
+        error
+    }
+
     /// A body that did not arrive in time.
     pub fn request_timed_out() -> Self {
         let mut error = Self::invalid("the body of the request did not arrive in time");
@@ -244,7 +266,7 @@ impl ApiError {
     /// Names the field at fault.
     #[must_use]
     pub fn param(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into().into());
+        self.param = Some(shortened(param.into(), LONGEST_PARAM).into());
         self
     }
 
@@ -293,8 +315,8 @@ impl From<Failure> for ApiError {
             status: http,
             kind,
             code: failure.code.as_str(),
-            message: failure.message.into(),
-            param: failure.param.map(Into::into),
+            message: shortened(failure.message, LONGEST_MESSAGE).into(),
+            param: failure.param.map(|param| shortened(param, LONGEST_PARAM).into()),
             detail: failure.detail.map(Into::into),
             retry_after: failure.retry_after.or_else(|| usual_retry_after(failure.code)),
         }

@@ -52,6 +52,21 @@ pub(super) fn invalid(field: &str, message: &str) -> Failure {
     Failure::new(FailureCode::InvalidRequest, message).param(field)
 }
 
+/// The failure with the field at fault named as on this wire: the engine speaks of `messages` and
+/// `variables`.
+pub(super) fn in_words_of_wire(mut failure: Failure, messages: &str, variables: &str) -> Failure {
+    failure.param = failure.param.map(|param| {
+        if param.starts_with("messages") {
+            messages.to_owned()
+        } else if param == "variables" {
+            variables.to_owned()
+        } else {
+            param
+        }
+    });
+    failure
+}
+
 /// The frame for a turn that began and then failed.
 pub(super) fn failed_frame(code: FailureCode, message: &str) -> wire::ServerMessage {
     error_frame(wire_code(code), message.to_owned())
@@ -87,8 +102,32 @@ fn wire_code(code: FailureCode) -> String {
 
 /// The public message, led by the field at fault where there is one.
 fn with_field(failure: &Failure) -> String {
-    match &failure.param {
+    let text = match &failure.param {
         Some(field) => format!("{field}: {}", failure.message),
         None => failure.message.clone(),
+    };
+    // Messages repeat what the caller wrote, and a status travels in a header.
+    errors::shortened(text, errors::LONGEST_MESSAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_repeats_only_so_much_of_what_was_wrong() {
+        let failure = Failure::new(FailureCode::UnknownToolCall, "x".repeat(1_000_000));
+        assert!(status(&failure).message().len() < 3_000);
+    }
+
+    #[test]
+    fn fields_are_named_as_on_this_wire() {
+        let named = |param: &str| {
+            let failure = Failure::new(FailureCode::InvalidRequest, "no").param(param);
+            in_words_of_wire(failure, "parts", "metadata").param.unwrap()
+        };
+        assert_eq!(named("messages[0]"), "parts");
+        assert_eq!(named("variables"), "metadata");
+        assert_eq!(named("session_id"), "session_id");
     }
 }

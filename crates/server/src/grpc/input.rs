@@ -156,6 +156,8 @@ fn read_media(field: &str, kind: &str, media: MediaContent) -> Result<Media, Fai
     if media.mime_type.is_empty() {
         return Err(invalid(&field("mime_type"), "is missing"));
     }
+    http::media::check_type(&media.mime_type)
+        .map_err(|reason| invalid(&field("mime_type"), &reason))?;
     let told = MediaKind::of(&media.mime_type);
     if kind != "file" && kind != told.as_str() {
         return Err(invalid(&field("mime_type"), &format!("is no {kind}'s")));

@@ -14,7 +14,7 @@ use serde_json::{Value, value::RawValue};
 use tonic::{Code, Status};
 
 use super::{
-    failure::{invalid, status, status_as},
+    failure::{in_words_of_wire, invalid, status, status_as},
     input, output,
     service::Door,
     wire::{InvocationRequest, InvocationResponse},
@@ -28,7 +28,11 @@ pub(super) async fn invoke(
     let began = Instant::now();
     let invocation_id = request.invocation_id.clone();
     let turn = question(door, request).map_err(|failure| status(&failure))?;
-    let run = door.engine.start(turn).await.map_err(|failure| status(&failure))?;
+    let run = door
+        .engine
+        .start(turn)
+        .await
+        .map_err(|failure| status(&in_words_of_wire(failure, "input_json", "input_json")))?;
     tracing::debug!(run_id = %run.id(), ?invocation_id, "a function is called");
     let _caller = Caller(Arc::clone(&run));
     let last = run.finished().await;

@@ -28,6 +28,7 @@ pub mod wire;
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use bartizan_engine::{engine::Engine, ports::model::OutputFormat};
+use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -38,6 +39,7 @@ use tonic::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
+use crate::http::opening::Opening;
 use service::{Door, Runtime};
 use wire::runtime_service_server::{RuntimeServiceServer, SERVICE_NAME};
 
@@ -46,6 +48,12 @@ pub const CONTRACT_VERSION: &str = "1.3.0";
 
 /// The largest message in either direction, in bytes: what facades take and send.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long a connection may take to begin. Afterwards it is the client's to keep.
+const OPENING_TIME: Duration = Duration::from_secs(10);
+
+/// The most bytes of metadata of a call: as large as a head over HTTP.
+const MAX_METADATA_BYTES: u32 = 64 * 1024;
 
 /// How often `grpc.health.v1` learns whether the server is ready.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -98,15 +106,16 @@ pub async fn serve(
     let closed = CancellationToken::new();
     // A stream is a turn, so the engine's limit on turns is the limit that counts.
     let most_streams = u32::try_from(door.engine.limits().max_running).unwrap_or(u32::MAX);
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .map_ok(|stream| Opening::new(stream, OPENING_TIME));
     let server = Server::builder()
         .max_concurrent_streams(most_streams)
+        .http2_max_header_list_size(MAX_METADATA_BYTES)
         .layer(MapRequestLayer::new(codec::mirror_compression))
         .layer(MapResponseLayer::new(codec::blame_sender))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            closed.clone().cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(incoming, closed.clone().cancelled_owned());
     tokio::pin!(server);
     tokio::select! {
         ended = &mut server => return ended.map_err(io::Error::other),

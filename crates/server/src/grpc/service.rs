@@ -15,7 +15,7 @@ use tonic::{
 use super::{
     CONTRACT_VERSION, GrpcSettings,
     conversation::Conversation,
-    failure::{Refusal, invalid, status},
+    failure::{Refusal, in_words_of_wire, invalid, status},
     input,
     invoke::invoke,
     output,
@@ -61,8 +61,10 @@ impl Door {
     /// Begins the turn that a message asks for.
     pub(super) async fn begin(&self, message: ClientMessage) -> Result<Arc<Run>, Refusal> {
         let agent = self.agent()?;
+        let said = if message.parts.is_empty() { "content" } else { "parts" };
         let turn = input::turn(&self.owner, &agent, message)?;
-        Ok(self.engine.start(turn).await?)
+        let run = self.engine.start(turn).await;
+        Ok(run.map_err(|failure| in_words_of_wire(failure, said, "metadata"))?)
     }
 
     /// Whether turns are taken and can be stored.
@@ -80,10 +82,14 @@ impl Door {
     }
 
     fn mark<T>(&self, mut response: Response<T>) -> Response<T> {
-        if self.engine.model_info().mock {
-            response.metadata_mut().insert(MOCK_HEADER, MetadataValue::from_static("true"));
-        }
+        self.mark_metadata(response.metadata_mut());
         response
+    }
+
+    fn mark_metadata(&self, metadata: &mut MetadataMap) {
+        if self.engine.model_info().mock {
+            metadata.insert(MOCK_HEADER, MetadataValue::from_static("true"));
+        }
     }
 }
 
@@ -109,8 +115,13 @@ impl RuntimeService for Runtime {
         request: Request<InvocationRequest>,
     ) -> Result<Response<InvocationResponse>, Status> {
         let _open = self.0.streams.token();
-        let answer = invoke(&self.0, request.into_inner()).await?;
-        Ok(self.0.mark(Response::new(answer)))
+        match invoke(&self.0, request.into_inner()).await {
+            Ok(answer) => Ok(self.0.mark(Response::new(answer))),
+            Err(mut status) => {
+                self.0.mark_metadata(status.metadata_mut());
+                Err(status)
+            }
+        }
     }
 
     async fn health(&self, _: Request<HealthRequest>) -> Result<Response<HealthResponse>, Status> {

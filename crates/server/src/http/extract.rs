@@ -21,6 +21,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Doors>> for JsonBody<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::unsupported_media_type());
         }
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|how| how != "identity") {
+            return Err(ApiError::unsupported_encoding());
+        }
         let bytes = read_body(request, doors).await?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             ApiError::invalid(format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
@@ -80,8 +83,8 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
             let cause = error.into_inner();
-            if cause.is_data() && path != "." {
-                ApiError::invalid(format!("{path}: {cause}")).param(path)
+            if cause.is_data() {
+                misfit("", &path, &cause.to_string())
             } else {
                 ApiError::invalid(format!("the body is not the JSON expected: {cause}"))
             }
@@ -93,6 +96,41 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
     })
 }
 
+/// The error of a value that is not what `place` expects; `path` is where in it, as
+/// `serde_path_to_error` has it, and `cause` is serde's own account.
+pub(crate) fn misfit(place: &str, path: &str, cause: &str) -> ApiError {
+    let mut param = match (place, path) {
+        (_, ".") => place.to_owned(),
+        ("", _) => path.to_owned(),
+        _ => format!("{place}.{path}"),
+    };
+    let cause = without_types(cause);
+    // serde blames the object for a field that it lacks.
+    let missing = cause.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+    if let Some((field, _)) = missing {
+        let separator = if param.is_empty() { "" } else { "." };
+        param = format!("{param}{separator}{field}");
+        return ApiError::invalid(format!("{param}: it is missing")).param(param);
+    }
+    if param.is_empty() {
+        return ApiError::invalid(format!("the body is not the JSON expected: {cause}"));
+    }
+    ApiError::invalid(format!("{param}: {cause}")).param(param)
+}
+
+/// Serde's account with the names of our types left out of what was expected.
+fn without_types(cause: &str) -> String {
+    let Some((found, expected)) = cause.split_once(", expected ") else { return cause.to_owned() };
+    let is_type = ["struct ", "internally tagged enum ", "enum "]
+        .iter()
+        .any(|kind| expected.starts_with(kind));
+    if !is_type {
+        return cause.to_owned();
+    }
+    let place = expected.find(" at line ").and_then(|start| expected.get(start..));
+    format!("{found}, expected an object{}", place.unwrap_or_default())
+}
+
 /// The query of a request.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -102,7 +140,16 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| ApiError::invalid(rejection.body_text()))
+            .map_err(|rejection| {
+                let text = rejection.body_text();
+                // axum's own words, before the field and the cause.
+                let text =
+                    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                match text.split_once(": ") {
+                    Some((field, cause)) => misfit("", field, cause),
+                    None => ApiError::invalid(format!("the query makes no sense: {text}")),
+                }
+            })
     }
 }
 

@@ -18,6 +18,10 @@ use crate::errors::ApiError;
 
 /// The layer that refuses requests meant for another host.
 pub(crate) async fn check(request: Request, next: Next) -> Response {
+    // Of two names nobody knows which one another server on the way went by (RFC 9112 section 3.2).
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return ApiError::invalid("the header Host is there twice").param("Host").into_response();
+    }
     // HTTP/2 has the name in the URI, HTTP/1.1 in a header, HTTP/1.0 nowhere.
     let named = request.uri().authority().map(|authority| authority.host().to_owned());
     let named = named.or_else(|| {

@@ -3,7 +3,7 @@
 //! What turns may use (rounds, tokens, time) is the engine's affair
 //! ([`bartizan_engine::limits::Limits`]).
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::errors::ApiError;
 
@@ -64,6 +64,39 @@ impl HttpLimits {
         Err(ApiError::too_large(format!("{param} holds {count} items; at most {most} are taken"))
             .param(param))
     }
+}
+
+/// The most entries of metadata.
+const MOST_METADATA: usize = 64;
+/// The longest name of an entry of metadata, in bytes.
+const LONGEST_METADATA_NAME: usize = 256;
+/// The longest value of one, in bytes.
+const LONGEST_METADATA_VALUE: usize = 8 * 1024;
+
+/// Refuses metadata that is more than a few words: sessions keep it, and a page of sessions shows
+/// all of it.
+pub(crate) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    HttpLimits::check_count("metadata", metadata.len(), MOST_METADATA)?;
+    for (name, value) in metadata {
+        let refused = |what: &str, most: usize| {
+            let param = format!("metadata.{name}");
+            let message = format!("{param}: a {what} is at most {most} bytes long");
+            Err(ApiError::too_large(message).param(param))
+        };
+        if name.len() > LONGEST_METADATA_NAME {
+            return refused("name", LONGEST_METADATA_NAME);
+        }
+        if value.len() > LONGEST_METADATA_VALUE {
+            return refused("value", LONGEST_METADATA_VALUE);
+        }
+    }
+    Ok(())
+}
+
+/// What names a tool for every provider: 1 to 64 letters, digits, `_` and `-`.
+pub(crate) fn is_tool_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 /// Refuses a JSON text that is nested deeper than `most`, without parsing it.

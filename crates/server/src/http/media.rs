@@ -13,6 +13,7 @@ const LONGEST_URL: usize = 8192;
 /// # Errors
 /// What is wrong with the base64.
 pub(crate) fn inline(mime_type: &str, data: String, name: Option<String>) -> Result<Media, String> {
+    check_type(mime_type)?;
     // Checked here and not only by the provider, so that the error names the field.
     STANDARD
         .decode(&data)
@@ -47,6 +48,7 @@ pub(crate) fn behind(url: &str, usual_type: &str, name: Option<String>) -> Resul
 /// # Errors
 /// What is wrong with the address.
 pub(crate) fn at(url: &str, mime_type: &str, name: Option<String>) -> Result<Media, String> {
+    check_type(mime_type)?;
     let web = url.starts_with("https://") || url.starts_with("http://");
     if !web || url.len() > LONGEST_URL || url.contains(|c: char| c.is_control() || c == ' ') {
         return Err(format!(
@@ -59,6 +61,29 @@ pub(crate) fn at(url: &str, mime_type: &str, name: Option<String>) -> Result<Med
         source: MediaSource::Url(url.to_owned()),
         name,
     })
+}
+
+/// Refuses what is no media type (RFC 9110 section 8.3.1).
+///
+/// # Errors
+/// That it is none.
+pub(crate) fn check_type(mime_type: &str) -> Result<(), String> {
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let (essence, parameters) = mime_type.split_once(';').unwrap_or((mime_type, ""));
+    let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    match essence.trim_end().split_once('/') {
+        Some((kind, subtype))
+            if is_token(kind) && is_token(subtype) && parameters.bytes().all(is_plain) =>
+        {
+            Ok(())
+        }
+        _ => Err("not a media type such as image/png".to_owned()),
+    }
 }
 
 /// The media type that the end of an address or a file name suggests.
@@ -99,6 +124,17 @@ mod tests {
         for url in ["", "file:///etc/passwd", "data:image/png,hi", "data:;base64,%%", "https://a b"]
         {
             assert!(behind(url, "image/jpeg", None).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_is_one() {
+        for plain in ["image/png", "audio/webm;codecs=opus", "text/plain; charset=utf-8"] {
+            assert!(check_type(plain).is_ok(), "{plain}");
+        }
+        for broken in ["", "png", "image/", "/png", "a b/c", "x/y\r\nz: 1", "x/y;\u{1b}"] {
+            assert!(inline(broken, "aGk=".into(), None).is_err(), "{broken}");
+            assert!(at("https://example.org/a", broken, None).is_err(), "{broken}");
         }
     }
 

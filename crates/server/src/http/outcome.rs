@@ -25,7 +25,7 @@ impl Drop for CancelOnDrop {
 /// What a turn came to.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// All text.
+    /// All text; of a turn that ended badly, what was said until then.
     pub(crate) text: String,
     /// All reasoning.
     pub(crate) reasoning: String,
@@ -77,8 +77,9 @@ impl Outcome {
             TurnEvent::Failed { code, message } => {
                 self.failure = Some(Failure::new(*code, message.clone()));
             }
-            // `Done` repeats the text whole and sums up the use.
-            TurnEvent::Text { .. } | TurnEvent::Usage { .. } => {}
+            TurnEvent::Text { delta } => self.text.push_str(delta),
+            // `Done` sums up the use.
+            TurnEvent::Usage { .. } => {}
             TurnEvent::ToolCall { .. } | TurnEvent::ToolResult { .. } => {}
         }
     }

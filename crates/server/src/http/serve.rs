@@ -1,8 +1,8 @@
 //! From a listener to answered requests: HTTP/1.1 and HTTP/2 without TLS.
 //!
 //! `axum::serve` would do but for three things: it leaves Nagle's algorithm on, which costs
-//! streams 40 ms a step; it waits for ever for a head that never comes; and it accepts without
-//! bound.
+//! streams 40 ms a step; it waits for ever for a head that never comes, or for a first byte; and
+//! it accepts without bound.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -19,7 +19,10 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::limits::HttpLimits;
+use super::{limits::HttpLimits, opening::Opening};
+
+/// How often the other side of a silent HTTP/2 connection is asked whether it is there.
+const PING: Duration = Duration::from_secs(30);
 
 /// Answers requests until `shutdown`, then lets those at work finish.
 ///
@@ -43,6 +46,7 @@ pub async fn serve(
             accepted = accept(&listener, &seats) => accepted,
         };
         let Some((stream, seat)) = accepted else { continue };
+        let stream = Opening::new(stream, limits.head_time);
         let service = TowerToHyperService::new(
             router.clone().map_request(|request: Request<Incoming>| request.map(Body::new)),
         );
@@ -72,6 +76,8 @@ fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(head_bytes)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(limits.head_time)
         .max_concurrent_streams(limits.streams);
     builder
 }

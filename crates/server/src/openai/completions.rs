@@ -57,9 +57,9 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let (streams, include_usage) = (request.stream, request.include_usage());
-    let turn = request.translate(caller, &doors.limits)?;
+    let (turn, places) = request.translate(caller, &doors.limits)?;
     let created = doors.engine.clock().now().as_second();
-    let run = doors.engine.start(turn).await?;
+    let run = doors.engine.start(turn).await.map_err(|failure| places.in_request(failure))?;
     // Nobody can come back for a conversation that is not kept.
     let cancel = CancelOnDrop(run.session_id().is_none().then(|| Arc::clone(&run)));
     let (mut response, mock) = if streams {

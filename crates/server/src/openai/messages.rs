@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt};
 
-use bartizan_engine::message::{Media, Message, Part, Role, ToolCall, ToolResult};
+use bartizan_engine::{
+    failure::Failure,
+    message::{Media, Message, Part, Role, ToolCall, ToolResult},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
@@ -139,6 +142,33 @@ pub(crate) enum Taken {
     New,
 }
 
+/// The messages that are taken, as the engine takes them.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    /// The messages.
+    pub(crate) messages: Vec<Message>,
+    /// Where in the request each of them was.
+    pub(crate) places: Places,
+}
+
+/// Where in a request the messages of a turn were.
+#[derive(Debug)]
+pub(crate) struct Places(Vec<usize>);
+
+impl Places {
+    /// The failure with the message at fault named as in the request: the engine counts only
+    /// those that it was given.
+    pub(crate) fn in_request(&self, mut failure: Failure) -> Failure {
+        let named = failure.param.as_deref().and_then(|param| param.strip_prefix("messages["));
+        let place = named.and_then(|rest| rest.split_once(']')).and_then(|(index, rest)| {
+            let place = self.0.get(index.parse::<usize>().ok()?)?;
+            Some(format!("messages[{place}]{rest}"))
+        });
+        failure.param = place.or(failure.param);
+        failure
+    }
+}
+
 /// The messages of a request as the engine takes them.
 ///
 /// # Errors
@@ -147,7 +177,7 @@ pub(crate) fn translate(
     messages: Vec<ChatMessage>,
     taken: Taken,
     limits: &HttpLimits,
-) -> Result<Vec<Message>, ApiError> {
+) -> Result<Translated, ApiError> {
     HttpLimits::check_count("messages", messages.len(), limits.messages)?;
     let last_answer = messages.iter().rposition(|message| message.role == "assistant");
     let first_new = match taken {
@@ -156,14 +186,16 @@ pub(crate) fn translate(
     };
     let mut called = HashMap::new();
     let mut translated = Vec::with_capacity(messages.len());
+    let mut places = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
         let place = format!("messages[{index}]");
         let message = message.translate(&place, &mut called, limits)?;
         if (index >= first_new || message.role == Role::System) && !says_nothing(&message) {
             translated.push(message);
+            places.push(index);
         }
     }
-    Ok(translated)
+    Ok(Translated { messages: translated, places: Places(places) })
 }
 
 /// An assistant that neither spoke nor called, as some clients send back. A user's empty message
@@ -321,7 +353,7 @@ mod tests {
 
     fn translated(messages: Value, taken: Taken) -> Result<Vec<Message>, ApiError> {
         let messages: Vec<ChatMessage> = serde_json::from_value(messages).unwrap();
-        translate(messages, taken, &HttpLimits::default())
+        translate(messages, taken, &HttpLimits::default()).map(|translated| translated.messages)
     }
 
     fn conversation() -> Value {

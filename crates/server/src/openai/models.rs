@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use bartizan_engine::agent::Catalogue;
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     errors::{ApiError, ErrorBody},
-    http::{Doors, extract::Path},
+    http::{Doors, Loaded, extract::Path},
 };
 
 /// The agents, as models.
@@ -32,43 +31,48 @@ pub(crate) struct Model {
     /// Always `model`.
     #[schema(example = "model")]
     object: &'static str,
-    /// Seconds since 1970. Packs do not say when they were made: 0.
+    /// When the pack was loaded, in seconds since 1970: packs do not say when they were made.
     created: i64,
     /// The pack.
     owned_by: String,
 }
 
 impl Model {
-    fn new(id: &str) -> Self {
+    fn new(id: &str, loaded: Loaded) -> Self {
         let pack = id.split('/').next().unwrap_or(id);
         Self {
             id: id.to_owned(),
             object: "model",
-            created: Timestamp::UNIX_EPOCH.as_second(),
+            created: loaded.0.as_second(),
             owned_by: pack.to_owned(),
         }
     }
 
     /// The model of exactly this name: what the list shows is what there is.
-    fn find(catalogue: &Catalogue, id: &str) -> Result<Self, ApiError> {
+    fn find(catalogue: &Catalogue, id: &str, loaded: Loaded) -> Result<Self, ApiError> {
         let is_entry = catalogue.entries().any(|(pack, _)| pack == id);
         if is_entry {
-            return Ok(Self::new(id));
+            return Ok(Self::new(id, loaded));
         }
         let agent = catalogue.find(id)?;
-        Ok(Self::new(&agent.name))
+        Ok(Self::new(&agent.name, loaded))
     }
 }
 
 /// The agents, as models
 #[utoipa::path(
     get, path = "/v1/models", tag = "OpenAI",
-    responses((status = 200, body = ModelList)),
+    responses(
+        (status = 200, body = ModelList, description = "The agents"),
+    ),
 )]
-pub(crate) async fn list(State(doors): State<Arc<Doors>>) -> Json<ModelList> {
+pub(crate) async fn list(
+    State(doors): State<Arc<Doors>>,
+    Extension(loaded): Extension<Loaded>,
+) -> Json<ModelList> {
     let catalogue = doors.engine.catalogue();
-    let entries = catalogue.entries().map(|(pack, _)| Model::new(pack));
-    let agents = catalogue.agents().map(|agent| Model::new(&agent.name));
+    let entries = catalogue.entries().map(|(pack, _)| Model::new(pack, loaded));
+    let agents = catalogue.agents().map(|agent| Model::new(&agent.name, loaded));
     Json(ModelList { object: "list", data: entries.chain(agents).collect() })
 }
 
@@ -76,24 +80,34 @@ pub(crate) async fn list(State(doors): State<Arc<Doors>>) -> Json<ModelList> {
 #[utoipa::path(
     get, path = "/v1/models/{model}", tag = "OpenAI",
     params(("model" = String, Path, description = "`pack`, or `pack%2Fprompt`")),
-    responses((status = 200, body = Model), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = Model, description = "The agent"),
+        (status = 400, body = ErrorBody, description = "The name is not UTF-8"),
+        (status = 404, body = ErrorBody, description = "No such agent"),
+    ),
 )]
 pub(crate) async fn get(
     State(doors): State<Arc<Doors>>,
+    Extension(loaded): Extension<Loaded>,
     Path(model): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
-    Model::find(doors.engine.catalogue(), &model).map(Json)
+    Model::find(doors.engine.catalogue(), &model, loaded).map(Json)
 }
 
 /// One agent, by its pack and prompt
 #[utoipa::path(
     get, path = "/v1/models/{pack}/{prompt}", tag = "OpenAI", operation_id = "get_model_of_prompt",
     params(("pack" = String, Path), ("prompt" = String, Path)),
-    responses((status = 200, body = Model), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = Model, description = "The agent"),
+        (status = 400, body = ErrorBody, description = "The name is not UTF-8"),
+        (status = 404, body = ErrorBody, description = "No such agent"),
+    ),
 )]
 pub(crate) async fn get_prompt(
     State(doors): State<Arc<Doors>>,
+    Extension(loaded): Extension<Loaded>,
     Path((pack, prompt)): Path<(String, String)>,
 ) -> Result<Json<Model>, ApiError> {
-    Model::find(doors.engine.catalogue(), &format!("{pack}/{prompt}")).map(Json)
+    Model::find(doors.engine.catalogue(), &format!("{pack}/{prompt}"), loaded).map(Json)
 }

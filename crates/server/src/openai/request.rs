@@ -15,8 +15,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::messages::{self, ChatMessage, Taken};
-use crate::{errors::ApiError, http::limits::HttpLimits, identity::Caller};
+use super::messages::{self, ChatMessage, Places, Taken, Translated};
+use crate::{
+    errors::ApiError,
+    http::limits::{HttpLimits, check_metadata, is_tool_name},
+    identity::Caller,
+};
 
 /// The key of `metadata` that names the session in which the conversation is kept.
 const SESSION_ID: &str = "session_id";
@@ -166,7 +170,7 @@ impl ChatRequest {
         self.stream_options.as_ref().is_some_and(|options| options.include_usage)
     }
 
-    /// The turn that is asked for.
+    /// The turn that is asked for, and where in the request its messages are.
     ///
     /// # Errors
     /// 400, 413 or 422, naming the field.
@@ -174,17 +178,18 @@ impl ChatRequest {
         mut self,
         caller: Caller,
         limits: &HttpLimits,
-    ) -> Result<TurnRequest, ApiError> {
+    ) -> Result<(TurnRequest, Places), ApiError> {
         self.check()?;
+        check_metadata(&self.metadata)?;
         let session = match self.metadata.remove(SESSION_ID) {
             None => SessionChoice::None,
             Some(id) => SessionChoice::Open(parse_session(&id)?),
         };
         let taken = if session == SessionChoice::None { Taken::All } else { Taken::New };
         let parameters = self.parameters()?;
-        let messages = messages::translate(self.messages, taken, limits)?;
+        let Translated { messages, places } = messages::translate(self.messages, taken, limits)?;
         HttpLimits::check_count("tools", self.tools.len(), limits.tools)?;
-        Ok(TurnRequest {
+        let turn = TurnRequest {
             variables: self.variables,
             client_tools: translate_tools(self.tools)?,
             client_tool_mode: ClientToolMode::Return,
@@ -200,7 +205,8 @@ impl ChatRequest {
             announced: self.stream && session != SessionChoice::None,
             session,
             ..TurnRequest::new(caller.owner, self.model, messages)
-        })
+        };
+        Ok((turn, places))
     }
 
     /// Refuses what would be missing from the answer without a word.
@@ -294,8 +300,7 @@ fn translate_tools(tools: Vec<ChatTool>) -> Result<Vec<ToolSpec>, ApiError> {
         let Some(function) = tool.function else {
             return refused("function", "it is missing");
         };
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-        if !(1..=64).contains(&function.name.len()) || !function.name.bytes().all(is_plain) {
+        if !is_tool_name(&function.name) {
             return refused("function.name", "1 to 64 letters, digits, _ and -");
         }
         let parameters = match function.parameters {
@@ -355,7 +360,7 @@ mod tests {
 
     fn translated(body: Value) -> Result<TurnRequest, ApiError> {
         let request: ChatRequest = serde_json::from_value(body).unwrap();
-        request.translate(Caller::local(), &HttpLimits::default())
+        request.translate(Caller::local(), &HttpLimits::default()).map(|(turn, _)| turn)
     }
 
     fn with(field: &str, value: Value) -> Value {

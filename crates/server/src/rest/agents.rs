@@ -153,7 +153,9 @@ pub(crate) fn unknown(error: bartizan_engine::failure::Failure) -> ApiError {
 /// Every agent
 #[utoipa::path(
     get, path = "/v1/agents", tag = "Agents", operation_id = "list_agents",
-    responses((status = 200, body = AgentList)),
+    responses(
+        (status = 200, body = AgentList, description = "Every agent"),
+    ),
 )]
 pub(crate) async fn list(State(doors): State<Arc<Doors>>) -> Json<AgentList> {
     let engine = &doors.engine;
@@ -165,7 +167,11 @@ pub(crate) async fn list(State(doors): State<Arc<Doors>>) -> Json<AgentList> {
 #[utoipa::path(
     get, path = "/v1/agents/{agent}", tag = "Agents", operation_id = "get_agent",
     params(("agent" = String, Path, description = "`pack`, or `pack%2Fprompt`")),
-    responses((status = 200, body = AgentObject), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = AgentObject, description = "The agent"),
+        (status = 400, body = ErrorBody, description = "The name is not UTF-8"),
+        (status = 404, body = ErrorBody, description = "No such agent"),
+    ),
 )]
 pub(crate) async fn get(
     State(doors): State<Arc<Doors>>,
@@ -179,7 +185,11 @@ pub(crate) async fn get(
 #[utoipa::path(
     get, path = "/v1/agents/{pack}/{prompt}", tag = "Agents", operation_id = "get_agent_of_prompt",
     params(("pack" = String, Path), ("prompt" = String, Path)),
-    responses((status = 200, body = AgentObject), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = AgentObject, description = "The agent"),
+        (status = 400, body = ErrorBody, description = "The name is not UTF-8"),
+        (status = 404, body = ErrorBody, description = "No such agent"),
+    ),
 )]
 pub(crate) async fn get_prompt(
     State(doors): State<Arc<Doors>>,

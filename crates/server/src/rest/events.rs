@@ -31,7 +31,7 @@ use crate::{
         Doors,
         extract::{Path, Query},
         outcome::CancelOnDrop,
-        put_json, run_headers,
+        put_json, record_headers, run_headers,
         stream::{self, Encode},
     },
     identity::Caller,
@@ -197,10 +197,10 @@ fn following(events: RunEvents, cancel: CancelOnDrop) -> Response {
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that was seen"),
     ),
     responses(
-        (status = 200, body = EventObject<'static>, content_type = "text/event-stream"),
+        (status = 200, body = EventObject<'static>, content_type = "text/event-stream", description = "The events"),
         (status = 204, description = "The run has ended and nothing follows"),
-        (status = 400, body = ErrorBody),
-        (status = 404, body = ErrorBody),
+        (status = 400, body = ErrorBody, description = "The last event seen is no number"),
+        (status = 404, body = ErrorBody, description = "No such run"),
     ),
 )]
 pub(crate) async fn follow(
@@ -211,7 +211,8 @@ pub(crate) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let after = last_seen(&headers)?.or(from.after).unwrap_or(0);
-    Ok(match doors.engine.follow(&caller.owner, run_id(&id)?, after).await? {
+    let id = run_id(&id)?;
+    Ok(match doors.engine.follow(&caller.owner, id, after).await? {
         Follow::Live(events) => {
             let run = Arc::clone(events.run());
             // Who watches does not decide how long the run lasts.
@@ -223,7 +224,10 @@ pub(crate) async fn follow(
         Follow::Stored(events) => {
             let mut out = BytesMut::new();
             events.iter().for_each(|logged| Plain.encode(logged, &mut out));
-            stream::event_stream(Body::from(out.freeze()))
+            let mut response = stream::event_stream(Body::from(out.freeze()));
+            let record = doors.engine.run(&caller.owner, id).await?;
+            record_headers(response.headers_mut(), &record);
+            response
         }
     })
 }

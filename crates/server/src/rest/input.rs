@@ -6,7 +6,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::shapes::Part;
-use crate::{errors::ApiError, http::limits::HttpLimits};
+use crate::{
+    errors::ApiError,
+    http::{extract::misfit, limits::HttpLimits},
+};
 
 /// A message given to a run: `content`, or `parts` where it is more than text.
 #[derive(Deserialize, ToSchema)]
@@ -89,8 +92,7 @@ fn translate_parts(parts: Vec<Part>, place: &str) -> Result<Vec<message::Part>, 
 fn read<T: DeserializeOwned>(item: Value, place: &str) -> Result<T, ApiError> {
     serde_path_to_error::deserialize(item).map_err(|error| {
         let path = error.path().to_string();
-        let param = if path == "." { place.to_owned() } else { format!("{place}.{path}") };
-        ApiError::invalid(format!("{param}: {}", error.into_inner())).param(param)
+        misfit(place, &path, &error.into_inner().to_string())
     })
 }
 
@@ -116,6 +118,8 @@ mod tests {
         for (input, param) in [
             (json!(7), "input"),
             (json!([{"type": "smell"}]), "input[0].type"),
+            (json!([{}]), "input[0].type"),
+            (json!([{"type": "text"}]), "input[0].text"),
             (json!([{"role": "user"}]), "input[0]"),
             (json!([{"role": "user", "content": 7}]), "input[0].content"),
             (json!([{"type": "media", "mime_type": "image/png"}]), "input[0]"),

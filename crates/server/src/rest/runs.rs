@@ -20,7 +20,7 @@ use bartizan_engine::{
     request::{ClientToolMode, SessionChoice, TurnRequest},
     run::Run,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -35,9 +35,9 @@ use crate::{
     http::{
         Doors,
         extract::{JsonBody, Path},
-        limits::HttpLimits,
+        limits::{HttpLimits, check_metadata, is_tool_name},
         outcome::{CancelOnDrop, Outcome},
-        run_headers,
+        record_headers, run_headers,
     },
     identity::Caller,
 };
@@ -85,7 +85,7 @@ pub(crate) struct CreateRun {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ClientTool {
-    /// Its name.
+    /// Its name: 1 to 64 letters, digits, `_` and `-`.
     name: String,
     /// What it does, for the model.
     #[serde(default)]
@@ -195,16 +195,6 @@ impl RunObject {
             finished_at: record.finished_at,
         }
     }
-
-    /// The run as the store has it.
-    async fn of(engine: &Engine, owner: &Owner, id: RunId) -> Result<Self, ApiError> {
-        let record = engine.run(owner, id).await?;
-        if record.status == RunStatus::Running {
-            return Ok(Self::new(record, None));
-        }
-        let events = engine.store().run_events(owner, id, 0).await.map_err(Failure::from)?;
-        Ok(Self::new(record, Some(Outcome::of_events(&events))))
-    }
 }
 
 impl CreateRun {
@@ -230,7 +220,13 @@ impl CreateRun {
             None if self.keep => SessionChoice::New,
             None => SessionChoice::None,
         };
+        check_metadata(&self.metadata)?;
         HttpLimits::check_count("tools", self.tools.len(), doors.limits.tools)?;
+        if let Some(index) = self.tools.iter().position(|tool| !is_tool_name(&tool.name)) {
+            let param = format!("tools[{index}].name");
+            let reason = format!("{param}: 1 to 64 letters, digits, _ and -");
+            return Err(ApiError::invalid(reason).param(param));
+        }
         let tools = self.tools.into_iter().map(|tool| ToolSpec {
             name: tool.name,
             description: tool.description,
@@ -287,13 +283,14 @@ pub(crate) async fn create(
         _ => input_at_fault(failure),
     })?;
     let cancel = CancelOnDrop(run.session_id().is_none().then(|| Arc::clone(&run)));
+    if wait {
+        return waited(engine, &run).await;
+    }
     let mut response = if stream {
         events::live(&run, 0, cancel)
-    } else if wait {
-        waited(engine, &run).await?
     } else {
-        let object = RunObject::of(engine, &caller.owner, run.id()).await?;
-        let mut response = (StatusCode::ACCEPTED, Json(object)).into_response();
+        let mut response = stored(engine, &caller.owner, run.id()).await?;
+        *response.status_mut() = StatusCode::ACCEPTED;
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{}", run.id())) {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -315,22 +312,46 @@ fn input_at_fault(mut failure: Failure) -> ApiError {
 /// The run once it has ended, well or badly.
 async fn waited(engine: &Engine, run: &Arc<Run>) -> Result<Response, ApiError> {
     let outcome = Outcome::of(run).await;
-    let record = engine.run(run.owner(), run.id()).await?;
-    Ok(Json(RunObject::new(record, Some(outcome))).into_response())
+    let record = match (engine.run(run.owner(), run.id()).await, &outcome.failure) {
+        (Ok(record), _) => record,
+        // A turn that could not be stored has no record: its failure is all there is to tell.
+        (Err(_), Some(failure)) => return Err(failure.clone().into()),
+        (Err(failure), None) => return Err(failure.into()),
+    };
+    Ok(told(record, Some(outcome)))
+}
+
+/// The run as the store has it.
+async fn stored(engine: &Engine, owner: &Owner, id: RunId) -> Result<Response, ApiError> {
+    let record = engine.run(owner, id).await?;
+    if record.status == RunStatus::Running {
+        return Ok(told(record, None));
+    }
+    let events = engine.store().run_events(owner, id, 0).await.map_err(Failure::from)?;
+    Ok(told(record, Some(Outcome::of_events(&events))))
+}
+
+fn told(record: RunRecord, outcome: Option<Outcome>) -> Response {
+    let mut headers = HeaderMap::new();
+    record_headers(&mut headers, &record);
+    (headers, Json(RunObject::new(record, outcome))).into_response()
 }
 
 /// A run
 #[utoipa::path(
     get, path = "/v1/runs/{run_id}", tag = "Runs", operation_id = "get_run",
     params(("run_id" = String, Path)),
-    responses((status = 200, body = RunObject), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = RunObject, description = "The run"),
+        (status = 404, body = ErrorBody, description = "No such run"),
+    ),
 )]
 pub(crate) async fn get(
     State(doors): State<Arc<Doors>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<RunObject>, ApiError> {
-    RunObject::of(&doors.engine, &caller.owner, run_id(&id)?).await.map(Json)
+) -> Result<Response, ApiError> {
+    stored(&doors.engine, &caller.owner, run_id(&id)?).await
 }
 
 /// Cancel a run
@@ -339,19 +360,22 @@ pub(crate) async fn get(
 #[utoipa::path(
     post, path = "/v1/runs/{run_id}/cancel", tag = "Runs", operation_id = "cancel_run",
     params(("run_id" = String, Path)),
-    responses((status = 200, body = RunObject), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = RunObject, description = "The run"),
+        (status = 404, body = ErrorBody, description = "No such run"),
+    ),
 )]
 pub(crate) async fn cancel(
     State(doors): State<Arc<Doors>>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<RunObject>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = run_id(&id)?;
     if let Some(run) = doors.engine.running(&caller.owner, id) {
         run.cancel();
         let _ = tokio::time::timeout(CANCEL_WAITS, run.finished()).await;
     }
-    RunObject::of(&doors.engine, &caller.owner, id).await.map(Json)
+    stored(&doors.engine, &caller.owner, id).await
 }
 
 /// Hand in what the caller's tools answered
@@ -364,7 +388,7 @@ pub(crate) async fn cancel(
     request_body = ToolResults,
     responses(
         (status = 204, description = "The run goes on"),
-        (status = 400, body = ErrorBody),
+        (status = 400, body = ErrorBody, description = "A field makes no sense; `param` names it"),
         (status = 404, body = ErrorBody, description = "No such run at work, or no such call of it waits"),
     ),
 )]

@@ -19,6 +19,7 @@ use crate::{
     http::{
         Doors,
         extract::{JsonBody, Path, Query},
+        limits::check_metadata,
     },
     identity::Caller,
 };
@@ -121,10 +122,11 @@ impl From<Session> for SessionObject {
     post, path = "/v1/sessions", tag = "Sessions", operation_id = "create_session",
     request_body = CreateSession,
     responses(
-        (status = 201, body = SessionObject),
-        (status = 400, body = ErrorBody),
+        (status = 201, body = SessionObject, description = "The session"),
+        (status = 400, body = ErrorBody, description = "A field makes no sense; `param` names it"),
         (status = 404, body = ErrorBody, description = "No such agent"),
         (status = 409, body = ErrorBody, description = "There is a session of that name"),
+        (status = 413, body = ErrorBody, description = "Too large"),
     ),
 )]
 pub(crate) async fn create(
@@ -132,6 +134,7 @@ pub(crate) async fn create(
     caller: Caller,
     JsonBody(wanted): JsonBody<CreateSession>,
 ) -> Result<(StatusCode, Json<SessionObject>), ApiError> {
+    check_metadata(&wanted.metadata)?;
     let engine = &doors.engine;
     let agent = engine.catalogue().find(wanted.agent.as_deref().unwrap_or_default());
     let agent = agent.map_err(agents::unknown)?;
@@ -158,7 +161,10 @@ pub(crate) async fn create(
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "Sessions", operation_id = "list_sessions",
     params(Page),
-    responses((status = 200, body = SessionList), (status = 400, body = ErrorBody)),
+    responses(
+        (status = 200, body = SessionList, description = "A page of sessions"),
+        (status = 400, body = ErrorBody, description = "A field makes no sense; `param` names it"),
+    ),
 )]
 pub(crate) async fn list(
     State(doors): State<Arc<Doors>>,
@@ -184,7 +190,11 @@ pub(crate) async fn list(
 #[utoipa::path(
     get, path = "/v1/sessions/{session_id}", tag = "Sessions", operation_id = "get_session",
     params(("session_id" = String, Path), Last),
-    responses((status = 200, body = SessionWithMessages), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = SessionWithMessages, description = "The session"),
+        (status = 400, body = ErrorBody, description = "A field makes no sense; `param` names it"),
+        (status = 404, body = ErrorBody, description = "No such session"),
+    ),
 )]
 pub(crate) async fn get(
     State(doors): State<Arc<Doors>>,
@@ -209,7 +219,11 @@ pub(crate) async fn get(
 #[utoipa::path(
     delete, path = "/v1/sessions/{session_id}", tag = "Sessions", operation_id = "delete_session",
     params(("session_id" = String, Path)),
-    responses((status = 204), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 204, description = "The session is gone"),
+        (status = 400, body = ErrorBody, description = "A field makes no sense; `param` names it"),
+        (status = 404, body = ErrorBody, description = "No such session"),
+    ),
 )]
 pub(crate) async fn delete(
     State(doors): State<Arc<Doors>>,

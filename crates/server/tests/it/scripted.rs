@@ -240,3 +240,8 @@ impl FailingStore {
         Arc::new(Self { inner, fails: AtomicBool::new(false) })
     }
 }
+
+/// A connection to a server of ours, for what no client library would send.
+pub async fn connect(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+    tokio::net::TcpSocket::new_v4().unwrap().connect(address).await.unwrap()
+}

@@ -1,6 +1,6 @@
 //! Bytes that are no messages. The process goes on and says whose fault it was.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use bartizan_server::grpc::{
     MAX_MESSAGE_BYTES,
@@ -8,10 +8,11 @@ use bartizan_server::grpc::{
 };
 use futures::StreamExt;
 use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::{Code, codec::CompressionEncoding, transport::Channel};
 use tower::{Service, ServiceExt};
 
-use super::support::{World, error_of, message, text, world};
+use super::support::{World, connect, error_of, message, text, world};
 
 const CONVERSE: &str = "/omnia.runtime.v1.RuntimeService/Converse";
 const INVOKE: &str = "/omnia.runtime.v1.RuntimeService/Invoke";
@@ -164,6 +165,36 @@ async fn an_unknown_compression_is_unimplemented() {
 }
 
 #[tokio::test]
+async fn metadata_of_a_call_may_be_long() {
+    let world = world(|_, _| text("hi")).await;
+    let mut request = tonic::Request::new(InvocationRequest {
+        input_json: "1".into(),
+        invocation_id: "i-1".into(),
+        ..Default::default()
+    });
+    for number in 0..40 {
+        let name = format!("x-omnia-claim-{number}");
+        let name = name.parse::<tonic::metadata::AsciiMetadataKey>().unwrap();
+        request.metadata_mut().insert(name, "v".repeat(1000).parse().unwrap());
+    }
+    world.client().await.invoke(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_never_begins_is_not_waited_for() {
+    let world = world(|_, _| text("unasked")).await;
+    let address = world.address.strip_prefix("http://").unwrap_or(&world.address);
+    let hang_ups = ["", "PRI * HTTP/2.0\r\n"].map(|beginning| async move {
+        let mut stream = connect(address.parse().unwrap()).await;
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        // However it is hung up on: a reset is an end, too.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let hang_ups = futures::future::join_all(hang_ups);
+    tokio::time::timeout(Duration::from_secs(60), hang_ups).await.expect("a hang-up");
+}
+
+#[tokio::test]
 async fn too_many_parts_and_entries_are_refused() {
     let world = world(|_, _| text("unasked")).await;
     let mut many = message("s-1", "Hello");
@@ -190,6 +221,8 @@ async fn parts_that_make_no_sense_are_named() {
         ("image", None, "parts[0].media"),
         ("image", media("AAAA", "", ""), "parts[0].media.mime_type"),
         ("image", media("AAAA", "", "audio/wav"), "parts[0].media.mime_type"),
+        ("image", media("AAAA", "", "image/png\r\nx"), "parts[0].media.mime_type"),
+        ("text", None, "parts"),
         ("image", media("not base64!", "", "image/png"), "parts[0].media.data"),
         ("image", media("", "", "image/png"), "parts[0].media.data"),
         ("image", media("", "file:///etc/passwd", "image/png"), "parts[0].media.url"),

@@ -254,6 +254,9 @@ async fn the_mock_says_that_it_is_one() {
     let setup = Setup { mock: true, ..Setup::default() };
     let mock = world_with(setup, |_, _| text("I am a mock.")).await;
     assert_eq!(mock.talk().await.metadata.get("x-bartizan-mock").unwrap(), "true");
+    let request = InvocationRequest { input_json: "{".into(), ..Default::default() };
+    let refused = mock.client().await.invoke(request).await.unwrap_err();
+    assert_eq!(refused.metadata().get("x-bartizan-mock").unwrap(), "true");
     let model = world(|_, _| text("I am not.")).await;
     assert_eq!(model.talk().await.metadata.get("x-bartizan-mock"), None);
 }

@@ -25,7 +25,12 @@ fn used() -> Say {
 #[tokio::test]
 async fn models_are_agents() {
     let world = world(|_, _| text("hi")).await;
-    assert_wire!(world.get("/v1/models").await.text);
+    let answer = world.get("/v1/models").await;
+    // Since the packs were loaded, which was just now.
+    let created = answer.json()["data"][0]["created"].as_i64().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!((0..60).contains(&(now.as_secs() as i64 - created)), "{created}");
+    assert_wire!(answer.text);
     for path in ["/v1/models/desk", "/v1/models/desk/greeter", "/v1/models/desk%2Fgreeter"] {
         assert_eq!(world.get(path).await.status, 200, "{path}");
     }

@@ -128,6 +128,12 @@ async fn events_come_exactly_once() {
     let ids: Vec<u64> = all.iter().map(|event| event.id).collect();
     assert_eq!(ids, (1..=all.len() as u64).collect::<Vec<_>>());
     assert_eq!(all[last as usize..], rest);
+    let run_id = run["id"].as_str().unwrap();
+    let session = run["session_id"].as_str().unwrap();
+    for answer in [events(&world, &run, 0).await, world.get(&format!("/v1/runs/{run_id}")).await] {
+        assert_eq!(answer.header("x-bartizan-run-id"), run_id);
+        assert_eq!(answer.header("x-bartizan-session-id"), session);
+    }
     assert_wire!(all.iter().map(|event| event.data.clone()).collect::<Vec<_>>());
     assert_eq!(events(&world, &run, all.len() as u64).await.status, 204);
     let told = world.get(&format!("/v1/runs/{}", run["id"].as_str().unwrap())).await.json();
@@ -154,11 +160,16 @@ async fn a_run_may_stream_at_once() {
 async fn a_run_can_be_cancelled() {
     let world = world(|_, _| slow()).await;
     let run = begin(&world, json!({ "input": "2 + 3?" })).await;
+    let events_path = format!("/v1/runs/{}/events", run["id"].as_str().unwrap());
+    let request = world.request(Method::GET, &events_path).body(Full::<Bytes>::default()).unwrap();
+    let mut body = world.send(request).await.into_body();
+    while !frame(&mut body).await.unwrap().contains("\"fi\"") {}
     let path = format!("/v1/runs/{}/cancel", run["id"].as_str().unwrap());
     for _ in 0..2 {
         let told = world.post(&path, &json!({})).await.json();
         assert_eq!(told["status"], "cancelled");
         assert_eq!(told["error"]["code"], "cancelled");
+        assert_eq!(told["output"], "fi", "what was said until then");
     }
     let last = events(&world, &run, 0).await.events();
     assert_eq!(last.last().unwrap().name, "failed");
