@@ -52,6 +52,9 @@ pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a connection may take to begin. Afterwards it is the client's to keep.
 const OPENING_TIME: Duration = Duration::from_secs(10);
 
+/// How long nothing is accepted after a connection that could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// The most bytes of metadata of a call: as large as a head over HTTP.
 const MAX_METADATA_BYTES: u32 = 64 * 1024;
 
@@ -108,7 +111,12 @@ pub async fn serve(
     let most_streams = u32::try_from(door.engine.limits().max_running).unwrap_or(u32::MAX);
     let incoming = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
-        .map_ok(|stream| Opening::new(stream, OPENING_TIME));
+        .map_ok(|stream| Opening::new(stream, OPENING_TIME))
+        .or_else(|error| async move {
+            // Out of file descriptors, most likely: asking again at once would only burn time.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            Err::<Opening, _>(error)
+        });
     let server = Server::builder()
         .max_concurrent_streams(most_streams)
         .http2_max_header_list_size(MAX_METADATA_BYTES)
