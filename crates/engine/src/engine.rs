@@ -257,7 +257,7 @@ fn ending(record: &RunRecord) -> Option<LoggedEvent> {
         ),
         _ => return None,
     };
-    Some(LoggedEvent { id, event: TurnEvent::Failed { code, message } })
+    Some(LoggedEvent { id, event: TurnEvent::failed(&Failure::new(code, message)) })
 }
 
 /// The id of the end of a run whose process died. How many events went out before is not known, and

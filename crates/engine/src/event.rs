@@ -3,10 +3,12 @@
 //! Every door is a translation of this one stream. A turn starts with `Started` and ends with
 //! exactly one `Done` or `Failed`; nothing follows either.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    failure::FailureCode,
+    failure::{Failure, FailureCode},
     identity::{RunId, SessionId},
     message::{Media, ToolCall, ToolResult},
     usage::Usage,
@@ -77,10 +79,33 @@ pub enum TurnEvent {
         code: FailureCode,
         /// What to tell the caller.
         message: String,
+        /// How long the caller should wait before trying again, in whole seconds, where that is
+        /// known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_seconds: Option<u64>,
     },
 }
 
 impl TurnEvent {
+    /// The end of a turn that failed so, without what only the log may hold.
+    pub fn failed(failure: &Failure) -> Self {
+        Self::Failed {
+            code: failure.code,
+            message: failure.message.clone(),
+            retry_after_seconds: failure
+                .retry_after
+                .map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+        }
+    }
+
+    /// The failure that this event tells of.
+    pub fn failure(&self) -> Option<Failure> {
+        let Self::Failed { code, message, retry_after_seconds } = self else { return None };
+        let mut failure = Failure::new(*code, message.clone());
+        failure.retry_after = retry_after_seconds.map(Duration::from_secs);
+        Some(failure)
+    }
+
     /// Whether nothing follows.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Failed { .. })

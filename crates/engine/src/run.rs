@@ -225,10 +225,10 @@ impl RunLog {
         events.last().cloned().unwrap_or_else(|| {
             Arc::new(LoggedEvent {
                 id: 0,
-                event: TurnEvent::Failed {
-                    code: FailureCode::Internal,
-                    message: "the run has no events".into(),
-                },
+                event: TurnEvent::failed(&Failure::new(
+                    FailureCode::Internal,
+                    "the run has no events",
+                )),
             })
         })
     }

@@ -509,7 +509,7 @@ pub struct Egress {
     /// meant.
     #[schemars(with = "Vec<String>")]
     pub allow: Vec<Rule>,
-    /// The HTTP proxy for every call to providers and tools, those on this machine included. The
+    /// The HTTP proxy for every call to providers and tools, but those on this machine. The
     /// proxy resolves names, so what a name may stand for is then for the proxy to refuse. The
     /// usual variables (`HTTPS_PROXY`) are not read.
     pub proxy: Option<String>,

@@ -22,7 +22,7 @@ impl Turn {
                 Ok(_) => Failure::from(error),
             };
             tracing::error!(run_id = %self.run.id(), detail = failure.detail, "a turn could not be stored");
-            last = TurnEvent::Failed { code: failure.code, message: failure.message };
+            last = TurnEvent::failed(&failure);
         } else if let Err(failure) = &outcome {
             tracing::info!(run_id = %self.run.id(), code = failure.code.as_str(), detail = failure.detail, "a turn failed");
         }
@@ -42,9 +42,7 @@ impl Turn {
                 text: self.text.clone(),
                 usage: self.usage,
             },
-            Err(failure) => {
-                TurnEvent::Failed { code: failure.code, message: failure.message.clone() }
-            }
+            Err(failure) => TurnEvent::failed(failure),
         }
     }
 

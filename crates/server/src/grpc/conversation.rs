@@ -260,7 +260,7 @@ impl Turn {
                     outbox.push_back(output::done(text, stop_reason, media, usage));
                     return Course::Done;
                 }
-                TurnEvent::Failed { code, message } => {
+                TurnEvent::Failed { code, message, .. } => {
                     self.flush(outbox);
                     outbox.push_back(failed_frame(*code, message));
                     return Course::Failed;

@@ -38,10 +38,12 @@ pub(super) async fn invoke(
     let last = run.finished().await;
     let (text, stop_reason, usage) = match &last.event {
         TurnEvent::Done { text, stop_reason, usage } => (text, stop_reason, usage),
-        TurnEvent::Failed { code, message } => {
-            return Err(turn_failed(&Failure::new(*code, message)));
+        other => {
+            let failure = other
+                .failure()
+                .unwrap_or_else(|| Failure::new(FailureCode::Internal, "the call did not end"));
+            return Err(turn_failed(&failure));
         }
-        _ => return Err(status(&Failure::new(FailureCode::Internal, "the call did not end"))),
     };
     let output_json = answer(text, stop_reason, &door.settings.output)?;
     let used = usage.total_tokens() > 0;

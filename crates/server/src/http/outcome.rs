@@ -74,9 +74,7 @@ impl Outcome {
                 self.text.clone_from(text);
                 self.usage = *usage;
             }
-            TurnEvent::Failed { code, message } => {
-                self.failure = Some(Failure::new(*code, message.clone()));
-            }
+            TurnEvent::Failed { .. } => self.failure = logged.event.failure(),
             TurnEvent::Text { delta } => self.text.push_str(delta),
             // `Done` sums up the use.
             TurnEvent::Usage { .. } => {}

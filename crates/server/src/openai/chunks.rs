@@ -110,7 +110,7 @@ impl Encode for Chunks {
             TurnEvent::Done { stop_reason, usage, .. } => {
                 self.finish(finish_reason(stop_reason), *usage, out);
             }
-            TurnEvent::Failed { code, message } => {
+            TurnEvent::Failed { code, message, .. } => {
                 let error = ApiError::from(Failure::new(*code, message.clone()));
                 error.log(&self.request_id.0);
                 out.put_slice(b"data: ");

@@ -115,9 +115,9 @@ async fn first_words(events: &mut RunEvents) -> (Vec<Arc<LoggedEvent>>, bool) {
 /// The failure of a turn that failed before it said anything.
 fn failure_in(first: &[Arc<LoggedEvent>]) -> Option<Failure> {
     let (last, before) = first.split_last()?;
-    let TurnEvent::Failed { code, message } = &last.event else { return None };
+    let failure = last.event.failure()?;
     let silent = before
         .iter()
         .all(|logged| matches!(logged.event, TurnEvent::Started { .. } | TurnEvent::Usage { .. }));
-    silent.then(|| Failure::new(*code, message.clone()))
+    silent.then_some(failure)
 }

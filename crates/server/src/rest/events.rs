@@ -123,6 +123,9 @@ pub(crate) enum EventObject<'a> {
         code: &'static str,
         /// What was wrong, and what to do.
         message: &'a str,
+        /// How long to wait before trying again, in seconds, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_seconds: Option<u64>,
     },
 }
 
@@ -155,7 +158,11 @@ impl<'a> EventObject<'a> {
             TurnEvent::Done { stop_reason: reason, text, usage } => {
                 Self::Done { stop_reason: stop_reason(reason), text, usage: (*usage).into() }
             }
-            TurnEvent::Failed { code, message } => Self::Failed { code: code.as_str(), message },
+            TurnEvent::Failed { code, message, retry_after_seconds } => Self::Failed {
+                code: code.as_str(),
+                message,
+                retry_after_seconds: *retry_after_seconds,
+            },
         }
     }
 }

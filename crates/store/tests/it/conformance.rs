@@ -228,7 +228,11 @@ async fn every_kind_of_content_comes_back(store: &dyn Store, _: &Arc<TestClock>)
         TurnEvent::ToolResult { result },
         TurnEvent::Media { media: media(MediaSource::Url("https://example.com".into())) },
         TurnEvent::Usage { usage },
-        TurnEvent::Failed { code: FailureCode::ModelInterrupted, message: "cut".into() },
+        TurnEvent::Failed {
+            code: FailureCode::ModelInterrupted,
+            message: "cut".into(),
+            retry_after_seconds: Some(7),
+        },
     ]);
     turn.run.status = RunStatus::Failed;
     turn.run.stop_reason = Some(StopReason::Other("why \"not\"".into()));
