@@ -21,6 +21,9 @@ pub struct Toolbox {
     pub server: IndexMap<String, Arc<dyn Tool>>,
     /// Tools that the caller runs.
     pub client: IndexMap<String, ClientTool>,
+    /// Whether tools that a pack does not speak of at all are offered to every prompt of it that
+    /// does not block them, as the Omnia contract has it. Otherwise they are offered to none.
+    pub offer_unlisted: bool,
 }
 
 /// A tool that the caller runs, as the operator describes it.
@@ -266,9 +269,8 @@ impl Agent {
 
     /// Binds the prompt's tools to what runs them.
     ///
-    /// The tools are those that the prompt lists and the pack does not block, and those of the
-    /// toolbox that the pack does not speak of at all: the operator who binds a tool that no
-    /// prompt could list means it for every prompt, as the Omnia contract has it.
+    /// The tools are those that the prompt lists and the pack does not block. Where the operator
+    /// says so, also those of the toolbox that the pack does not speak of at all.
     fn bind(&mut self, toolbox: &Toolbox) {
         let listed: IndexMap<String, promptpack::Tool> =
             self.prompt.tools.iter().map(|tool| (tool.name.clone(), tool.clone())).collect();
@@ -278,7 +280,9 @@ impl Agent {
         };
         let mut names: IndexSet<String> = listed.keys().cloned().collect();
         let bound = toolbox.server.keys().chain(toolbox.client.keys());
-        names.extend(bound.filter(|name| !spoken_of(name) && !self.is_blocked(name)).cloned());
+        if toolbox.offer_unlisted {
+            names.extend(bound.filter(|name| !spoken_of(name) && !self.is_blocked(name)).cloned());
+        }
         for name in &names {
             let defined = listed.get(name);
             let server = toolbox.server.get(name);

@@ -32,7 +32,15 @@ impl EgressPolicy {
     /// endpoint): naming one is listing it. Never for a URL that came from a model or a caller.
     #[must_use]
     pub fn allowing(mut self, endpoint: &Url) -> Self {
+        let literal = match endpoint.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            _ => None,
+        };
+        let hands_out_credentials = literal
+            .is_some_and(|address| AddressKind::of(canonical(address)) == AddressKind::Metadata);
         if let Some(rule) = Rule::of_endpoint(endpoint)
+            && !hands_out_credentials
             && !self.allow.contains(&rule)
         {
             self.allow.push(rule);
@@ -216,6 +224,17 @@ mod tests {
             assert!(matches!(error, EgressError::Address { .. }), "{refused}: {error}");
             assert!(error.to_string().contains("add `"), "{error}");
         }
+    }
+
+    /// Whoever copies a metadata address into a tool file has not thereby opened it.
+    #[test]
+    fn naming_a_metadata_address_as_an_endpoint_does_not_list_it() {
+        let endpoint = url("http://169.254.169.254/latest");
+        let named = EgressPolicy::default().allowing(&endpoint);
+        assert!(named.check_url(&endpoint).is_err());
+        assert!(policy(&["169.254.169.254"]).allowing(&endpoint).check_url(&endpoint).is_ok());
+        let private = url("http://10.1.2.3/");
+        assert!(EgressPolicy::default().allowing(&private).check_url(&private).is_ok());
     }
 
     #[test]

@@ -296,14 +296,17 @@ impl ApiError {
     }
 
     /// Writes what only an operator may know to the log.
-    pub fn log(&self, request_id: &str) {
+    /// `run_id` is the run that failed, where one had begun: the log tells its story.
+    pub fn log(&self, request_id: &str, run_id: Option<&str>) {
         let (status, code) = (self.status.as_u16(), self.code);
         match &self.detail {
-            Some(detail) => tracing::warn!(request_id, status, code, detail, "request failed"),
-            None if self.status.is_server_error() => {
-                tracing::warn!(request_id, status, code, "request failed");
+            Some(detail) => {
+                tracing::warn!(request_id, run_id, status, code, detail, "request failed");
             }
-            None => tracing::debug!(request_id, status, code, "request refused"),
+            None if self.status.is_server_error() => {
+                tracing::warn!(request_id, run_id, status, code, "request failed");
+            }
+            None => tracing::debug!(request_id, run_id, status, code, "request refused"),
         }
     }
 }

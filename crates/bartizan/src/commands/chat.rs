@@ -150,7 +150,8 @@ impl Chat {
             }
         }
         if input.is_terminal() {
-            output::note(style.dim(format!("to go on: bartizan chat --session {}", self.session)));
+            let flag = format!("to go on: the same command with --session {}", self.session);
+            output::note(style.dim(flag));
             return Ok(());
         }
         // A program that piped in messages must see that the last one had no answer.

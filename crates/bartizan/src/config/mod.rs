@@ -110,7 +110,9 @@ impl Configuration {
         // which of them are there.
         let named = before.winner("provider.type");
         let choices = [usual::choice(environment)?, usual::choice(&development)?];
-        let choice = if named.is_some() { None } else { choices.into_iter().flatten().next() };
+        // Who writes the mock's script asks for the mock, whatever keys are about.
+        let decided = named.is_some() || before.winner("mock.file").is_some();
+        let choice = if decided { None } else { choices.into_iter().flatten().next() };
         let provider: Option<ProviderType> = named
             .or(choice.as_ref())
             .and_then(|candidate| serde_json::from_value(candidate.value.clone()).ok());

@@ -139,15 +139,22 @@ pub fn candidates(
     Ok(found)
 }
 
-/// What Omnia takes for granted, weaker than all that is said: the mounted pack, and sessions in
-/// memory for a day, because the pod's file system cannot be written to.
+/// What Omnia takes for granted, weaker than all that is said: the mounted pack, the tools of the
+/// registry for every prompt, and sessions in memory for a day, because the pod's file system
+/// cannot be written to.
 pub fn defaults(variables: &Variables) -> Result<Vec<Candidate>, Refusal> {
     if variables.get(AGENT_NAME).is_none() {
         return Ok(Vec::new());
     }
     let origin = Origin::Environment(format!("{AGENT_NAME} (Omnia's default)"));
     // A pod whose pack is not mounted must not come up with the built-in example.
-    [("sessions.store", "memory"), ("sessions.ttl", "24h"), ("packs", MOUNTED_PACK)]
+    let defaults = [
+        ("sessions.store", "memory"),
+        ("sessions.ttl", "24h"),
+        ("packs", MOUNTED_PACK),
+        ("tools.unlisted", "offer"),
+    ];
+    defaults
         .into_iter()
         .filter_map(|(path, text)| Some((Key::find(path)?, text)))
         .map(|(key, text)| candidate(key, text, &origin))

@@ -354,6 +354,20 @@ pub struct Mock {
 pub struct Tools {
     /// The tool file (`handlers:`).
     pub file: Option<Place>,
+    /// What becomes of tools in the tool file that a pack does not speak of. In an Omnia pod the
+    /// default is `offer`.
+    pub unlisted: Unlisted,
+}
+
+/// What becomes of tools in the tool file that a pack does not speak of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unlisted {
+    /// The pack's prompts are not offered them.
+    #[default]
+    Hide,
+    /// Every prompt of the pack that does not block them is offered them.
+    Offer,
 }
 
 /// Conversations that are kept.

@@ -18,7 +18,7 @@ mod tools;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bartizan_engine::{
-    agent::Catalogue,
+    agent::{Agent, Catalogue},
     engine::{Engine, Parts},
     limits,
     ports::{
@@ -35,7 +35,7 @@ use self::{model::ModelPlan, packs::PackFile, tools::ToolPlan};
 use crate::{
     config::{
         Configuration,
-        settings::{Settings, WhenBusy},
+        settings::{Settings, Unlisted, WhenBusy},
     },
     refusal::Refusal,
 };
@@ -63,6 +63,13 @@ impl Plan {
         let is_example = settings.packs.is_empty();
         let tools = ToolPlan::read(configuration, is_example, &mut warnings)?;
         let model = ModelPlan::read(configuration, is_example)?;
+        if let (false, Some(script)) = (model.is_mock(), &settings.mock.file) {
+            warnings.push(format!(
+                "{}: the mock's script is not used, because a provider is configured \
+                 (provider.type)",
+                script.0.display()
+            ));
+        }
         let invoke = invoke::read(configuration)?;
         Ok(Self { packs, tools, model, invoke, warnings })
     }
@@ -104,7 +111,8 @@ impl Plan {
             || egress.ca_file.is_some();
         let client = if calls_out { Some(client(policy, configuration)?) } else { None };
         let model = self.model.build(client.as_ref())?;
-        let toolbox = tools::toolbox(tools, client.as_ref())?;
+        let mut toolbox = tools::toolbox(tools, client.as_ref())?;
+        toolbox.offer_unlisted = settings.tools.unlisted == Unlisted::Offer;
         let catalogue =
             catalogue(self.packs, configuration, &model.info(), &toolbox, &mut warnings)?;
         let grpc = GrpcSettings {
@@ -168,6 +176,18 @@ fn catalogue(
         catalogue
             .add(&pack.loaded, entry.as_deref(), &model.model, toolbox)
             .map_err(|error| Refusal::input(format!("{}: {error}", pack.name)))?;
+    }
+    for name in toolbox.server.keys().chain(toolbox.client.keys()) {
+        let offered = |agent: &Arc<Agent>| {
+            agent.checked(name).is_some()
+                || agent.unusable_tools.iter().any(|(unusable, _)| unusable == name)
+        };
+        if !catalogue.agents().any(offered) {
+            warnings.push(format!(
+                "the tool {name} is bound, and no prompt is offered it: list it in the pack, or \
+                 set tools.unlisted=offer"
+            ));
+        }
     }
     for agent in catalogue.agents() {
         for (tool, reason) in &agent.unusable_tools {

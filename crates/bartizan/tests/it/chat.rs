@@ -65,6 +65,17 @@ fn the_operators_values_stand_in_for_the_callers() {
     assert_eq!(wrong.code, Some(1), "{wrong}");
 }
 
+/// A key in the environment does not send a conversation to a provider that was to go to the mock.
+#[test]
+fn who_writes_a_script_gets_the_mock() {
+    let outcome = desk()
+        .typed("hello\n")
+        .env("OPENAI_API_KEY", "k".repeat(9))
+        .env("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+        .run("chat small.json --mock mock.yaml");
+    assert_eq!(outcome.stdout, "first\n", "{outcome}");
+}
+
 /// One bad schema costs its own tool and not the pack.
 #[test]
 fn a_tool_with_a_broken_schema_is_left_out() {

@@ -159,10 +159,15 @@ impl Turn {
         let (content, is_error) = match outcome {
             Ok(content) => (content, false),
             Err(error) => {
-                tracing::info!(
-                    run_id = %self.run.id(), tool = call.name, detail = error.detail,
-                    "a tool call failed: {error}"
-                );
+                // What has a cause beyond the model's own doing is for the operator to see.
+                match &error.detail {
+                    Some(detail) => tracing::warn!(
+                        run_id = %self.run.id(), tool = call.name, detail, "a tool call failed: {error}"
+                    ),
+                    None => tracing::info!(
+                        run_id = %self.run.id(), tool = call.name, "a tool call failed: {error}"
+                    ),
+                }
                 (Value::String(error.message), true)
             }
         };

@@ -189,12 +189,18 @@ pub struct World {
     pub adder: Arc<Adder>,
 }
 
+/// The pack that all tests use.
+pub fn test_pack() -> LoadedPack {
+    let options = promptpack::ReadOptions::default();
+    let report = promptpack::read(include_bytes!("pack.json"), &options);
+    let pack = report.pack.unwrap_or_else(|| panic!("{:?}", report.findings));
+    LoadedPack { pack: Arc::new(pack), digest: "0".repeat(64) }
+}
+
 /// An engine with the test pack, these answers and these limits.
 pub fn world_with(answers: Vec<Vec<Say>>, limits: Limits, store: Arc<dyn Store>) -> World {
     let model = ScriptedModel::new(answers);
     let adder = Adder::new("add");
-    let report = promptpack::read(include_bytes!("pack.json"), &promptpack::ReadOptions::default());
-    let pack = report.pack.unwrap_or_else(|| panic!("{:?}", report.findings));
     let mut toolbox = Toolbox::default();
     toolbox.server.insert("add".into(), adder.clone());
     toolbox.server.insert("forbidden".into(), Adder::new("forbidden"));
@@ -205,8 +211,7 @@ pub fn world_with(answers: Vec<Vec<Say>>, limits: Limits, store: Arc<dyn Store>)
     };
     toolbox.client.insert("ask_user".into(), ask.into());
     let mut catalogue = Catalogue::default();
-    let loaded = LoadedPack { pack: Arc::new(pack), digest: "0".repeat(64) };
-    catalogue.add(&loaded, None, "scripted", &toolbox).unwrap();
+    catalogue.add(&test_pack(), None, "scripted", &toolbox).unwrap();
     let engine = Engine::new(Parts {
         catalogue,
         model: model.clone(),

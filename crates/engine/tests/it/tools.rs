@@ -1,6 +1,7 @@
 //! The tool loop under the pack's policy.
 
 use bartizan_engine::{
+    agent::{Catalogue, Toolbox},
     event::{Execution, StopReason, TurnEvent},
     failure::FailureCode,
     message::{Part, Role, ToolResult},
@@ -9,7 +10,7 @@ use bartizan_engine::{
 };
 use serde_json::json;
 
-use crate::support::{Say, all_events, results, turn, turn_in, world};
+use crate::support::{Adder, Say, all_events, results, test_pack, turn, turn_in, world};
 
 #[tokio::test]
 async fn a_tool_runs_and_the_model_answers_with_its_result() {
@@ -47,6 +48,19 @@ async fn everything_the_pack_says_reaches_the_model() {
     assert_eq!(request.parameters.presence_penalty, Some(-0.1));
     let names: Vec<&str> = request.tools.iter().map(|spec| spec.name.as_str()).collect();
     assert_eq!(names, ["add", "ask_user"], "blocked and unbound tools are not offered");
+}
+
+#[tokio::test]
+async fn a_tool_that_the_pack_does_not_speak_of_is_offered_only_where_that_is_asked_for() {
+    let offered = |offer_unlisted| {
+        let mut toolbox = Toolbox { offer_unlisted, ..Toolbox::default() };
+        toolbox.server.insert("stray".into(), Adder::new("stray"));
+        let mut catalogue = Catalogue::default();
+        catalogue.add(&test_pack(), None, "scripted", &toolbox).unwrap();
+        catalogue.find("test/plain").unwrap().checked("stray").is_some()
+    };
+    assert!(!offered(false));
+    assert!(offered(true));
 }
 
 #[tokio::test]

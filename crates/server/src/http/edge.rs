@@ -102,7 +102,8 @@ fn has_type(response: &Response) -> bool {
 
 fn write_error(response: &mut Response, id: &RequestId) {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return };
-    error.log(&id.0);
+    let run_id = response.headers().get(super::X_RUN_ID).and_then(|id| id.to_str().ok());
+    error.log(&id.0, run_id);
     *response.body_mut() = Body::from(error.body(&id.0));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);

@@ -28,6 +28,7 @@ pub(crate) struct Chunks {
     head: Vec<u8>,
     include_usage: bool,
     request_id: RequestId,
+    run_id: String,
     /// How many calls the caller was shown.
     calls: usize,
 }
@@ -44,7 +45,7 @@ impl Chunks {
         let mut head = format!("data: {frame}").into_bytes();
         head.pop();
         head.extend_from_slice(b",\"choices\":[");
-        Self { head, include_usage, request_id, calls: 0 }
+        Self { head, include_usage, request_id, run_id: run.id().to_string(), calls: 0 }
     }
 
     /// A chunk whose delta has one field.
@@ -112,7 +113,7 @@ impl Encode for Chunks {
             }
             TurnEvent::Failed { code, message, .. } => {
                 let error = ApiError::from(Failure::new(*code, message.clone()));
-                error.log(&self.request_id.0);
+                error.log(&self.request_id.0, Some(&self.run_id));
                 out.put_slice(b"data: ");
                 out.put_slice(error.body(&self.request_id.0).as_bytes());
                 out.put_slice(b"\n\n");

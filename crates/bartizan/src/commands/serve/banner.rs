@@ -80,7 +80,8 @@ fn model(configuration: &Configuration, engine: &Engine) -> String {
             .unwrap_or_default();
         return format!("{} at {}{chosen}", info.model, info.provider);
     }
-    let why = match configuration.layers.winner("provider.type") {
+    let layers = &configuration.layers;
+    let why = match layers.winner("provider.type").or_else(|| layers.winner("mock.file")) {
         Some(winner) => format!("asked for by {}", winner.origin),
         None => "no provider is configured. Set OPENAI_API_KEY, ANTHROPIC_API_KEY or \
                  GEMINI_API_KEY to talk to a model"
