@@ -255,7 +255,7 @@ impl ModelError {
             }
             ModelErrorKind::Interrupted => (
                 FailureCode::ModelInterrupted,
-                "the model provider's answer broke off; what arrived is kept and marked \
+                "the model provider's answer broke off; a session keeps what arrived, marked \
                  incomplete",
             ),
             ModelErrorKind::Malformed => {
