@@ -118,7 +118,7 @@ fn catalogue() -> Catalogue {
         &promptpack::ReadOptions::default(),
     );
     let pack = report.pack.unwrap_or_else(|| panic!("{:?}", report.findings));
-    let mut toolbox = Toolbox::default();
+    let mut toolbox = Toolbox { offer_unlisted: true, ..Toolbox::default() };
     for name in ["locate", "confirm"] {
         let spec = ToolSpec {
             name: name.into(),
