@@ -185,7 +185,12 @@ impl Engine {
     /// [`FailureCode::UnknownRun`] where the owner has none of that name;
     /// [`FailureCode::StoreUnavailable`].
     pub async fn run(&self, owner: &Owner, id: RunId) -> Result<RunRecord, Failure> {
-        self.parts.store.run(owner, id).await?.ok_or_else(unknown_run)
+        let mut record = self.parts.store.run(owner, id).await?.ok_or_else(unknown_run)?;
+        if record.status == RunStatus::Interrupted {
+            // Nobody was left to write down how it ended.
+            record.failure.get_or_insert_with(|| (FailureCode::Interrupted, INTERRUPTED.into()));
+        }
+        Ok(record)
     }
 
     /// Follows a run from the event after the one with id `after` (0 for all).
@@ -248,17 +253,13 @@ impl Engine {
 /// How a run ended whose events are not kept: it failed before anything was said, or the
 /// process died in the middle of it.
 fn ending(record: &RunRecord) -> Option<LoggedEvent> {
-    let (id, code, message) = match (&record.failure, record.status) {
-        (Some((code, message)), _) => (1, *code, message.clone()),
-        (None, RunStatus::Interrupted) => (
-            AFTER_ALL,
-            FailureCode::Interrupted,
-            "the server stopped in the middle of the run; send the message again".to_owned(),
-        ),
-        _ => return None,
-    };
+    let (code, message) = record.failure.clone()?;
+    let id = if record.status == RunStatus::Interrupted { AFTER_ALL } else { 1 };
     Some(LoggedEvent { id, event: TurnEvent::failed(&Failure::new(code, message)) })
 }
+
+/// What is said of a run whose process died.
+const INTERRUPTED: &str = "the server stopped in the middle of the run; send the message again";
 
 /// The id of the end of a run whose process died. How many events went out before is not known, and
 /// whoever saw some of them must learn the end, once: so it comes after all of them. It is the

@@ -37,6 +37,14 @@ async fn a_stateless_turn_leaves_its_use_and_no_words() {
     assert!(events.is_empty());
 }
 
+/// How the run's record says that it failed.
+async fn settled_failure(
+    world: &crate::support::World,
+    id: bartizan_engine::identity::RunId,
+) -> Option<(FailureCode, String)> {
+    world.engine.run(&owner(), id).await.unwrap().failure
+}
+
 /// The record of a run that has left the engine.
 async fn settled(
     world: &crate::support::World,
@@ -173,6 +181,8 @@ async fn the_end_of_an_interrupted_run_is_told_once_to_everybody() {
     record.stop_reason = None;
     let dead = TurnRecord { run: record.clone(), session: None, messages: vec![], events: vec![] };
     world.engine.store().finish_turn(dead).await.unwrap();
+    let (code, _) = settled_failure(&world, record.id).await.expect("the run says how it ended");
+    assert_eq!(code, FailureCode::Interrupted);
     let after = async |id| match world.engine.follow(&owner(), record.id, id).await.unwrap() {
         Follow::Stored(events) => events,
         Follow::Live(_) => panic!("the run is dead"),
